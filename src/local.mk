@@ -1,0 +1,16 @@
+# libsru's objects, once: the library and the program are both linked from them.
+noinst_LTLIBRARIES += libcore.la
+libcore_la_SOURCES = \
+  src/sru.h src/sru.c src/size.h src/error.h src/error.c
+libcore_la_LIBADD = $(KERNEL_LIBS) $(DNNL_LIBS) $(JANSSON_LIBS)
+
+lib_LTLIBRARIES += libsru.la
+include_HEADERS = src/sru.h
+libsru_la_SOURCES =
+libsru_la_LIBADD = libcore.la
+libsru_la_CFLAGS = $(AM_CFLAGS)
+libsru_la_LDFLAGS = -version-info 0:0:0 -no-undefined
+
+bin_PROGRAMS += sru-lm
+sru_lm_SOURCES = src/cli/sru-lm.c
+sru_lm_LDADD = libcore.la
