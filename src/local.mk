@@ -1,7 +1,9 @@
 # libsru's objects, once: the library and the program are both linked from them.
 noinst_LTLIBRARIES += libcore.la
 libcore_la_SOURCES = \
-  src/sru.h src/sru.c src/size.h src/error.h src/error.c
+  src/sru.h src/sru.c src/size.h src/error.h src/error.c src/ops.h \
+  src/cpu/cpu.h src/cpu/cpu.c src/cpu/linear.c src/cpu/embed.c src/cpu/attend.c src/cpu/norm.c src/cpu/recur.c \
+  src/cpu/predict.c
 libcore_la_LIBADD = $(KERNEL_LIBS) $(DNNL_LIBS) $(JANSSON_LIBS)
 
 lib_LTLIBRARIES += libsru.la

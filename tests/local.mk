@@ -1,8 +1,13 @@
-check_PROGRAMS += tests/check_error
+# Unit tests with libcheck: one program for each subject.
+check_LTLIBRARIES = libsupport.la
+libsupport_la_SOURCES = tests/support.h tests/support.c tests/reference/reference.h tests/reference/reference.c
+libsupport_la_LIBADD = libcore.la $(CHECK_LIBS)
+
+check_PROGRAMS += tests/check_error tests/check_ops tests/check_ops_layer
 TESTS += $(check_PROGRAMS)
-CHECK_LINK = libcore.la $(CHECK_LIBS)
-tests_check_error_SOURCES = tests/check_error.c tests/support.h
-tests_check_error_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-tests_check_error_LDADD = $(CHECK_LINK)
+tests_check_error_SOURCES = tests/check_error.c
+tests_check_ops_SOURCES = tests/check_ops.c tests/gradient.h tests/gradient.c
+tests_check_ops_layer_SOURCES = tests/check_ops_layer.c tests/gradient.h tests/gradient.c
+LDADD = libsupport.la
 
 EXTRA_DIST += tests/lsan.supp

@@ -1,19 +1,40 @@
-/* What every test program needs around libcheck. */
+/* What the test programs share: libcheck's runner, random arrays, comparison, device buffers. */
 #ifndef SRU_TESTS_SUPPORT_H
 #define SRU_TESTS_SUPPORT_H
 
 #include <check.h>
 #include <stdlib.h>
 
-/* Run one suite; the exit code of the program. */
-static inline int run_suite(Suite *s)
-{
-    SRunner *sr = srunner_create(s);
+#include "src/ops.h"
 
-    srunner_run_all(sr, CK_ENV);
-    const int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
+/* Run one suite; the exit code of the program. */
+int run_suite(Suite *s);
+
+/* The kernels that can run here, and their number. */
+extern const char *const all_kernels[];
+extern const size_t n_all_kernels;
+/* A device with kernels i, or NULL (after a line on stderr) where the processor lacks them. */
+struct sru_dev *open_kernels(int i);
+
+/* n numbers uniform in [-scale, scale), exact in f32; the same for the same seed. */
+double *random_array(size_t n, double scale, uint64_t seed);
+int32_t *random_tokens(size_t n, size_t V, uint64_t seed);
+
+/* The largest |a - b| over the largest |b|; NaN counts as infinite. */
+double difference(size_t n, const float *a, const double *b);
+/* Fails the test where that is above `most`. */
+void assert_near(const char *what, size_t n, const float *a, const double *b, double most);
+
+/* f32 copies on the device; free with dev->ops->release. */
+float *to_device(struct sru_dev *dev, const double *x, size_t n);
+float *zeros(struct sru_dev *dev, size_t n);
+
+/*
+ * Rows [B][T][cols] on the device with `pad` floats between the streams, which must stay as they are.
+ * x NULL: the rows hold NaN, to be overwritten.
+ */
+struct sru_rows padded(struct sru_dev *dev, const double *x, size_t B, size_t T, size_t cols, size_t pad);
+/* The rows as a dense array; fails where a pad was written to. */
+float *unpadded(struct sru_dev *dev, struct sru_rows r, size_t B, size_t T, size_t cols);
 
 #endif

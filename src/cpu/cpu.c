@@ -1,0 +1,183 @@
+/* The CPU as a device: memory, workspace, threads, and the table of its operators. */
+#include "config.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/cpu/cpu.h"
+#include "src/size.h"
+
+/* ---- Memory ----------------------------------------------------------------------------- */
+
+static void *cpu_alloc(struct sru_dev *dev, size_t bytes)
+{
+    (void)dev;
+    if (bytes > SIZE_MAX - 64)
+        return NULL;
+    bytes = sru_round_up(sru_max(bytes, 1), 64);
+    void *p = aligned_alloc(64, bytes);
+    if (p)
+        memset(p, 0, bytes);
+    return p;
+}
+
+static void cpu_release(struct sru_dev *dev, void *p)
+{
+    (void)dev;
+    free(p);
+}
+
+static void cpu_copy(struct sru_dev *dev, void *dst, const void *src, size_t bytes)
+{
+    (void)dev;
+    memmove(dst, src, bytes);
+}
+
+static void cpu_put_act(struct sru_dev *dev, sru_act *dst, const float *host, size_t n)
+{
+    cpu_copy(dev, dst, host, n * sizeof *host);
+}
+
+static void cpu_get_act(struct sru_dev *dev, float *host, const sru_act *src, size_t n)
+{
+    cpu_copy(dev, host, src, n * sizeof *host);
+}
+
+static void cpu_zero(struct sru_dev *dev, void *p, size_t bytes)
+{
+    (void)dev;
+    memset(p, 0, bytes);
+}
+
+/* ---- Workspace -------------------------------------------------------------------------- */
+
+static size_t cpu_work(struct sru_dev *dev, const struct sru_shape *s)
+{
+    const struct sru_cpu *cpu = sru_cpu_of(dev);
+    size_t most = sru_cpu_attend_work(cpu, s);
+
+    most = sru_max(most, sru_cpu_embed_work(cpu, s));
+    most = sru_max(most, sru_cpu_norm_work(cpu, s));
+    most = sru_max(most, sru_cpu_recur_work(cpu, s));
+    most = sru_max(most, sru_cpu_predict_work(cpu, s));
+    return most * sizeof(float);
+}
+
+static sru_status cpu_reserve(struct sru_dev *dev, const struct sru_shape *s, struct sru_error *err)
+{
+    struct sru_cpu *cpu = sru_cpu_of(dev);
+    const size_t bytes = cpu_work(dev, s);
+
+    if (bytes <= cpu->work_bytes)
+        return SRU_OK;
+    float *larger = cpu_alloc(dev, bytes);
+    if (!larger)
+        return sru_fail(err, SRU_ENOMEM, "out of memory for a workspace of %zu MB", bytes >> 20);
+    free(cpu->work);
+    cpu->work = larger;
+    cpu->work_bytes = bytes;
+    return SRU_OK;
+}
+
+/* ---- Optimizer -------------------------------------------------------------------------- */
+
+#define CHUNK ((size_t)1 << 15)   /* scalars a thread takes at a time */
+
+static void cpu_update(struct sru_dev *dev, const struct sru_update *s)
+{
+    const struct sru_kernels *k = sru_cpu_of(dev)->k;
+
+#pragma omp parallel for schedule(static)
+    for (size_t from = 0; from < s->n; from += CHUNK)
+        k->update(s, from, sru_min(from + CHUNK, s->n));
+}
+
+/* Parts are added in order, and there are as many for every number of threads. */
+static double cpu_sumsq(struct sru_dev *dev, const float *x, size_t n)
+{
+    const struct sru_kernels *k = sru_cpu_of(dev)->k;
+    double part[64] = { 0 };
+    const size_t parts = sizeof part / sizeof *part, each = (n + parts - 1) / parts;
+    double sum = 0;
+
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < parts; i++)
+        if (i * each < n)
+            part[i] = k->sumsq(sru_min(each, n - i * each), x + i * each);
+    for (size_t i = 0; i < parts; i++)
+        sum += part[i];
+    return sum;
+}
+
+/* ---- The device ------------------------------------------------------------------------- */
+
+static sru_status cpu_sync(struct sru_dev *dev, struct sru_error *err)
+{
+    struct sru_cpu *cpu = sru_cpu_of(dev);
+
+    if (!cpu->failed)
+        return SRU_OK;
+    cpu->failed = false;
+    return sru_fail(err, SRU_EDEVICE, "a matrix product failed in oneDNN: out of memory?");
+}
+
+static void cpu_close(struct sru_dev *dev)
+{
+    free(sru_cpu_of(dev)->work);
+    free(dev);
+}
+
+static const struct sru_ops cpu_ops = {
+    .alloc = cpu_alloc,
+    .release = cpu_release,
+    .put = cpu_copy,
+    .get = cpu_copy,
+    .put_act = cpu_put_act,
+    .get_act = cpu_get_act,
+    .copy = cpu_copy,
+    .zero = cpu_zero,
+    .kept_attend = sru_cpu_kept_attend,
+    .kept_recur = sru_cpu_kept_recur,
+    .work = cpu_work,
+    .reserve = cpu_reserve,
+    .embed = sru_cpu_embed,
+    .embed_back = sru_cpu_embed_back,
+    .linear = sru_cpu_linear,
+    .linear_back = sru_cpu_linear_back,
+    .attend = sru_cpu_attend,
+    .attend_back = sru_cpu_attend_back,
+    .norm = sru_cpu_norm,
+    .norm_back = sru_cpu_norm_back,
+    .recur = sru_cpu_recur,
+    .recur_back = sru_cpu_recur_back,
+    .predict = sru_cpu_predict,
+    .predict_back = sru_cpu_predict_back,
+    .update = cpu_update,
+    .sumsq = cpu_sumsq,
+    .sync = cpu_sync,
+    .close = cpu_close,
+};
+
+sru_status sru_cpu_open(const char *kernels, struct sru_dev **out, struct sru_error *err)
+{
+    const struct sru_kernels *k;
+    const sru_status status = sru_kernels_find(kernels, &k, err);
+    struct sru_cpu *cpu;
+
+    *out = NULL;
+    if (status)
+        return status;
+    if (!(cpu = calloc(1, sizeof *cpu)))
+        return sru_fail(err, SRU_ENOMEM, "out of memory to open the processor");
+    cpu->k = k;
+    cpu->dev = (struct sru_dev){
+        .ops = &cpu_ops,
+        .name = "cpu",
+        .kernels = k->name,
+        .act_bytes = sizeof(float),
+        .threads = omp_get_max_threads(),
+    };
+    *out = &cpu->dev;
+    return SRU_OK;
+}

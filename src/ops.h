@@ -1,0 +1,227 @@
+/*
+ * The operator interface: all that the model asks of a device.
+ *
+ * Letters: B streams, T positions of a segment, M positions of memory before it, N = B*T,
+ * d hidden size, p attention size, H heads, V vocabulary.  Arrays are row-major and
+ * stream-major: position t of stream b is row b*T + t.
+ *
+ * Activations (sru_act) are in the device's storage type, act_bytes each; only operators look inside.
+ * Everything that is `float` is f32 on every device: parameters, gradients, states, statistics, losses.
+ * All pointers are device memory unless said to be the host's.
+ *
+ * An operator's arguments stand in one struct, filled alike for the forward and its backward; a forward
+ * ignores the gradients' members.  "(=)" says a result replaces what was there, "(+=)" that it is added.
+ * Operators return nothing and allocate nothing: sizes are the caller's business, `reserve` came before, and
+ * what fails on the device is reported by `sync`.  Reductions have a fixed order.
+ */
+#ifndef SRU_OPS_H
+#define SRU_OPS_H
+
+#include <stdbool.h>
+
+#include "src/error.h"
+
+typedef struct sru_act sru_act;
+
+/* Rows of all streams: row t of stream b stands at p + b*stride + t*columns. */
+struct sru_rows {
+    sru_act *p;
+    size_t   stride;
+};
+
+struct sru_weight {
+    float *w, *g;   /* values, and their gradient of the same shape (NULL where nothing trains) */
+};
+
+/*
+ * Dropout: element (row, column) is 0 with probability `rate`, else 1/(1-rate).  Philox4x32-10 keyed by
+ * seed, step, layer and site decides (simd/philox.h); or, where `given` is set, that array of factors [rows, columns].
+ * rate 0 without `given` drops nothing and costs nothing.
+ */
+struct sru_mask {
+    float        rate;
+    uint32_t     step, layer, site;
+    uint64_t     seed;
+    const float *given;
+};
+
+enum sru_site { SRU_SITE_EMBED, SRU_SITE_ATTEND, SRU_SITE_PROJECT, SRU_SITE_HIGHWAY, SRU_SITE_OUTPUT };
+
+/* x[n] = mask * E[token[n]].  Backward: dE[token[n]] += mask * dx[n], in the order of n; dx is used up. */
+struct sru_embed {
+    size_t B, T, d, V;
+    const int32_t    *tokens;   /* [B,T], each in [0,V) */
+    struct sru_weight table;    /* [V,d] */
+    struct sru_rows   x, dx;    /* d columns */
+    struct sru_mask   mask;     /* [N,d] */
+};
+
+/* y = x W^T over `rows` rows of each stream.  Backward: dW += dy^T x; dx = dy W for the rows from `skip` on. */
+struct sru_linear {
+    size_t B, rows, in, out;
+    struct sru_weight w;        /* [out,in] */
+    struct sru_rows   x, y, dy;
+    struct sru_rows   dx;       /* rows `skip`.. of each stream, the first of them at dx.p; (=) or, with add_dx, (+=); p NULL: none */
+    size_t            skip;
+    bool              add_dx;
+};
+
+/*
+ * Attention of the segment over memory and itself, per head (head h owns columns h*p/H up to (h+1)*p/H):
+ *
+ *   out = (softmax(q k^T / sqrt(p/H) + visible) . mask) v
+ *
+ * Key j of M+T is visible to query t when M - present <= j <= M + t and, with window > 0, M + t - j <= window.
+ */
+struct sru_attend {
+    size_t B, T, M, H, p, present, window;
+    struct sru_rows q;          /* [B,T,p] */
+    struct sru_rows k, v;       /* [B,M+T,p] */
+    struct sru_rows out, dout;  /* [B,T,p] */
+    struct sru_rows dq;         /* (+=) */
+    struct sru_rows dk, dv;     /* (=) */
+    struct sru_mask mask;       /* [B*H*T, M+T], row (b*H + h)*T + t */
+    void           *kept;       /* kept_attend bytes; NULL where no backward follows */
+};
+
+/*
+ * y = mask * LN(alpha * a + r), LN(s) = (s - mean) / sqrt(var + 1e-5) * gamma + beta.
+ * a.p NULL: s = r.  gamma.w NULL: no normalisation, y = mask * s.
+ */
+struct sru_norm {
+    size_t B, T, cols;
+    struct sru_rows   a, r, y, dy;
+    struct sru_rows   da;       /* (=); a's */
+    struct sru_rows   dr;       /* (=) or, with add_dr, (+=); may be dy where (=) */
+    bool              add_dr;
+    struct sru_weight alpha;    /* [1] */
+    struct sru_weight gamma, beta; /* [cols] */
+    struct sru_mask   mask;     /* [N,cols] */
+    float            *stats;    /* [N,2] mean and 1/sigma; NULL where no backward follows */
+};
+
+/*
+ * U = a W3^T, then for unit j, with c[-1] = c0:
+ *
+ *   f = sigmoid(U1 + v_f c[t-1] + b_f)      r = sigmoid(U2 + v_r c[t-1] + b_r)
+ *   c[t] = f c[t-1] + (1 - f) U0            h[t] = x' + m r (c[t] - x'),  x' = scale x
+ */
+struct sru_recur {
+    size_t B, T, d, p;
+    float  scale;
+    struct sru_rows   a, da;    /* p columns; da (=) */
+    struct sru_weight w3;       /* [3,d,p]: plane g is output g of every unit */
+    struct sru_rows   x;        /* d columns */
+    struct sru_rows   dx;       /* (=): scale dx' */
+    struct sru_weight v, bias;  /* [2,d]: v_f, v_r; b_f, b_r */
+    const float      *c0;       /* [B,d] */
+    float            *c1;       /* [B,d] the state after the segment; may be c0 where kept is NULL */
+    struct sru_rows   h, dh;    /* d columns */
+    struct sru_mask   mask;     /* m, [B,d]: one row a stream, the same for all t */
+    void             *kept;     /* kept_recur bytes; NULL where no backward follows */
+};
+
+/*
+ * logits = (mask * h) W^T + b, nll[n] = log sum exp logits[n] - logits[n][target[n]], a block of rows at a time.
+ * `predict_back` is the forward and its gradients in one pass: of factor * sum of nll.
+ */
+struct sru_predict {
+    size_t B, T, d, V;
+    struct sru_rows   h;        /* d columns */
+    struct sru_weight w, bias;  /* [V,d], [V] */
+    const int32_t    *targets;  /* [N] in [0,V); NULL: logits alone are wanted */
+    float            *nll;      /* [N], nats; with targets */
+    float            *logits;   /* [N,V] f32, or NULL */
+    struct sru_rows   dh;       /* (=) */
+    float             factor;
+    struct sru_mask   mask;     /* [N,d] */
+};
+
+/*
+ * One optimizer step over n scalars, with g' = clip * g (model.md, "Training"):
+ *
+ *   w -= decay w     m = b1 m + (1-b1) g'     v = b2 v + (1-b2) g'^2
+ *   w -= rate m / (sqrt(v) / correction + eps)     or, where not `adaptive`, w -= rate m
+ */
+struct sru_update {
+    size_t n;
+    float *w, *g, *m, *v;
+    float  clip, decay, rate, beta1, beta2, eps, correction;
+    bool   adaptive;
+};
+
+/* The largest sizes of the operator calls to come. */
+struct sru_shape {
+    size_t B, T, M, d, p, H, V;
+    bool   train;
+};
+
+struct sru_dev;
+
+struct sru_ops {
+    /* Memory: zeroed, aligned to 64 bytes.  `put` and `get` move f32 or integers, the _act forms convert to and from f32. */
+    void *(*alloc)(struct sru_dev *, size_t bytes);      /* NULL without memory */
+    void  (*release)(struct sru_dev *, void *);          /* NULL is allowed */
+    void  (*put)(struct sru_dev *, void *dst, const void *host, size_t bytes);
+    void  (*get)(struct sru_dev *, void *host, const void *src, size_t bytes);
+    void  (*put_act)(struct sru_dev *, sru_act *dst, const float *host, size_t n);
+    void  (*get_act)(struct sru_dev *, float *host, const sru_act *src, size_t n);
+    void  (*copy)(struct sru_dev *, void *dst, const void *src, size_t bytes);   /* may overlap */
+    void  (*zero)(struct sru_dev *, void *, size_t bytes);
+
+    /* Bytes that a forward keeps for its backward, by the sizes in its arguments. */
+    size_t (*kept_attend)(struct sru_dev *, const struct sru_attend *);
+    size_t (*kept_recur)(struct sru_dev *, const struct sru_recur *);
+    /* The workspace that calls up to a shape need, and making room for it (it only grows). */
+    size_t     (*work)(struct sru_dev *, const struct sru_shape *);
+    sru_status (*reserve)(struct sru_dev *, const struct sru_shape *, struct sru_error *);
+
+    void (*embed)(struct sru_dev *, const struct sru_embed *);
+    void (*embed_back)(struct sru_dev *, const struct sru_embed *);
+    void (*linear)(struct sru_dev *, const struct sru_linear *);
+    void (*linear_back)(struct sru_dev *, const struct sru_linear *);
+    void (*attend)(struct sru_dev *, const struct sru_attend *);
+    void (*attend_back)(struct sru_dev *, const struct sru_attend *);
+    void (*norm)(struct sru_dev *, const struct sru_norm *);
+    void (*norm_back)(struct sru_dev *, const struct sru_norm *);
+    void (*recur)(struct sru_dev *, const struct sru_recur *);
+    void (*recur_back)(struct sru_dev *, const struct sru_recur *);    /* uses up what was kept */
+    void (*predict)(struct sru_dev *, const struct sru_predict *);
+    void (*predict_back)(struct sru_dev *, const struct sru_predict *);
+    void (*update)(struct sru_dev *, const struct sru_update *);
+
+    /* Sum of squares of n scalars, in double precision and a fixed order. */
+    double (*sumsq)(struct sru_dev *, const float *, size_t n);
+    /* Wait for all queued work; SRU_EDEVICE when any of it failed since the last time. */
+    sru_status (*sync)(struct sru_dev *, struct sru_error *);
+    void       (*close)(struct sru_dev *);
+};
+
+/* First member of struct sru_cpu and of every device to come. */
+struct sru_dev {
+    const struct sru_ops *ops;
+    const char *name;        /* "cpu" */
+    const char *kernels;     /* the vector kernels in use, such as "avx512" */
+    size_t      act_bytes;
+    int         threads;
+};
+
+/* p + n elements. */
+static inline sru_act *sru_at(const struct sru_dev *dev, sru_act *p, size_t n)
+{
+    return (sru_act *)((char *)p + n * dev->act_bytes);
+}
+
+/*
+ * Open the processor.  @param kernels  "baseline", "avx2", "avx512", or NULL for the best that runs here.
+ * @return SRU_EINVAL for an unknown name, SRU_EDEVICE where the processor lacks it, SRU_ENOMEM.
+ */
+sru_status sru_cpu_open(const char *kernels, struct sru_dev **out, struct sru_error *err);
+
+static inline void sru_dev_close(struct sru_dev *dev)
+{
+    if (dev)
+        dev->ops->close(dev);
+}
+
+#endif

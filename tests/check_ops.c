@@ -1,0 +1,317 @@
+/* embed, linear, predict, update, sumsq and masks against their double-precision twins, on every set of kernels. */
+#include "config.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "simd/kernels.h"
+#include "simd/philox.h"
+#include "tests/gradient.h"
+#include "tests/reference/reference.h"
+#include "tests/support.h"
+
+/* ---- Masks ------------------------------------------------------------------------------- */
+
+/* Known answers from the authors' distribution, Random123 (kat_vectors, philox4x32 10). */
+START_TEST(philox_known_answers)
+{
+    uint32_t zero[4] = { 0 }, ones[4] = { ~0u, ~0u, ~0u, ~0u };
+    const uint32_t zero_out[4] = { 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8 };
+    const uint32_t ones_out[4] = { 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd };
+
+    sru_philox(zero, 0);
+    ck_assert_mem_eq(zero, zero_out, sizeof zero);
+    sru_philox(ones, ~(uint64_t)0);
+    ck_assert_mem_eq(ones, ones_out, sizeof ones);
+}
+END_TEST
+
+START_TEST(masks_are_the_twins)
+{
+    const struct sru_kernels *k;
+    const size_t rows = 37, cols = 1001;
+    struct sru_mask m = { .rate = 0.3f, .step = 7, .layer = 3, .site = SRU_SITE_PROJECT, .seed = 1234567890123u };
+    double *expected = malloc(rows * cols * sizeof *expected), kept = 0;
+    float *row = malloc(cols * sizeof *row);
+
+    if (sru_kernels_find(all_kernels[_i], &k, NULL))
+        return;
+    ref_mask(&m, rows, cols, expected);
+    for (size_t r = 0; r < rows; r++) {
+        k->mask_row(&m, r, cols, row);
+        assert_near("mask", cols, row, expected + r * cols, 1e-7);
+        for (size_t j = 0; j < cols; j++)
+            kept += row[j] > 0;
+    }
+    ck_assert(fabs(kept / (double)(rows * cols) - 0.7) < 0.01);
+    m.step++;
+    k->mask_row(&m, 0, cols, row);
+    ck_assert(difference(cols, row, expected) > 0.5);
+    free(expected);
+    free(row);
+}
+END_TEST
+
+/* ---- embed --------------------------------------------------------------------------------- */
+
+struct embed_case {
+    size_t N, d;
+    const int32_t *tokens;
+    const double *mask;
+};
+
+static void embed_forward(const void *context, double *const *in, double *out)
+{
+    const struct embed_case *c = context;
+
+    ref_embed(c->N, c->d, c->tokens, in[0], c->mask, out);
+}
+
+static void one_embed(struct sru_dev *dev, size_t B, size_t T, size_t d, size_t V, float rate)
+{
+    const size_t N = B * T;
+    double *table = random_array(V * d, 1, 1), *dx = random_array(N * d, 1, 2), *out = random_array(N * d, 1, 3);
+    double *mask = rate > 0 ? random_array(N * d, 1, 4) : NULL, *before = random_array(V * d, 1, 5);
+    int32_t *tokens = random_tokens(N, V, 6);
+    struct sru_embed s = {
+        .B = B, .T = T, .d = d, .V = V, .tokens = tokens, .table = { to_device(dev, table, V * d), to_device(dev, before, V * d) },
+        .x = padded(dev, NULL, B, T, d, 5), .dx = padded(dev, dx, B, T, d, 3),
+        .mask = { .rate = rate, .step = 5, .layer = 1, .site = SRU_SITE_EMBED, .seed = 99 },
+    };
+    const struct embed_case c = { N, d, tokens, mask };
+    const struct function f = { embed_forward, &c, { table }, { V * d }, N * d, dx };
+    const struct sru_shape shape = { .B = B, .T = T, .d = d, .p = 1, .H = 1, .V = V, .train = true };
+
+    if (mask)
+        ref_mask(&s.mask, N, d, mask);
+    ck_assert(!dev->ops->reserve(dev, &shape, NULL));
+    dev->ops->embed(dev, &s);
+    embed_forward(&c, f.in, out);
+    assert_near("x", N * d, unpadded(dev, s.x, B, T, d), out, 1e-6);
+    dev->ops->embed_back(dev, &s);
+    assert_gradient("dE", &f, 0, s.table.g, before);
+    ck_assert(!dev->ops->sync(dev, NULL));
+}
+
+START_TEST(embedding)
+{
+    struct sru_dev *dev = open_kernels(_i);
+
+    if (!dev)
+        return;
+    one_embed(dev, 3, 7, 19, 11, 0);
+    one_embed(dev, 2, 5, 33, 4, 0.4f);
+    one_embed(dev, 1, 1, 1, 1, 0);
+    sru_dev_close(dev);
+}
+END_TEST
+
+/* ---- linear ---------------------------------------------------------------------------------- */
+
+struct linear_case {
+    size_t rows, in, out;
+};
+
+static void linear_forward(const void *context, double *const *in, double *out)
+{
+    const struct linear_case *c = context;
+
+    ref_linear(c->rows, c->in, c->out, in[0], in[1], out);
+}
+
+static void one_linear(struct sru_dev *dev, size_t B, size_t rows, size_t in, size_t out, size_t skip, size_t pad, bool add)
+{
+    const size_t N = B * rows, kept = rows - skip;
+    double *x = random_array(N * in, 1, 1), *w = random_array(in * out, 1, 2), *dy = random_array(N * out, 1, 3);
+    double *y = random_array(N * out, 1, 4), *before = random_array(in * out, 1, 5), *dx0 = random_array(N * in, 1, 6);
+    double *cut = malloc(B * kept * in * sizeof *cut);   /* dx0 of the rows that get one */
+    float *whole = calloc(N * in, sizeof *whole), *part;
+    struct sru_linear s = {
+        .B = B, .rows = rows, .in = in, .out = out, .skip = skip, .add_dx = add,
+        .w = { to_device(dev, w, in * out), to_device(dev, before, in * out) },
+        .x = padded(dev, x, B, rows, in, pad), .y = padded(dev, NULL, B, rows, out, pad), .dy = padded(dev, dy, B, rows, out, pad),
+    };
+    const struct linear_case c = { N, in, out };
+    const struct function f = { linear_forward, &c, { x, w }, { N * in, in * out }, N * out, dy };
+
+    for (size_t b = 0; b < B; b++)
+        memcpy(cut + b * kept * in, dx0 + (b * rows + skip) * in, kept * in * sizeof *cut);
+    s.dx = padded(dev, add ? cut : NULL, B, kept, in, pad);
+    dev->ops->linear(dev, &s);
+    linear_forward(&c, f.in, y);
+    assert_near("y", N * out, unpadded(dev, s.y, B, rows, out), y, 1e-6);
+    dev->ops->linear_back(dev, &s);
+    assert_gradient("dW", &f, 1, s.w.g, before);
+    /* Where there is no dx, the numeric one is put: the rest must agree. */
+    part = unpadded(dev, s.dx, B, kept, in);
+    for (size_t n = 0; n < N; n++)
+        for (size_t i = 0; i < in; i++) {
+            double sum = 0;
+            for (size_t o = 0; o < out; o++)
+                sum += dy[n * out + o] * w[o * in + i];
+            const size_t b = n / rows, t = n % rows;
+            whole[n * in + i] = t < skip ? (float)sum
+                : part[(b * kept + t - skip) * in + i] - (add ? (float)cut[(b * kept + t - skip) * in + i] : 0);
+        }
+    assert_gradient("dx", &f, 0, whole, NULL);
+    ck_assert(!dev->ops->sync(dev, NULL));
+}
+
+START_TEST(linear_products)
+{
+    struct sru_dev *dev = open_kernels(_i);
+
+    if (!dev)
+        return;
+    one_linear(dev, 2, 5, 7, 3, 0, 0, false);
+    one_linear(dev, 3, 6, 9, 5, 2, 0, true);
+    one_linear(dev, 2, 4, 17, 8, 1, 3, false);
+    one_linear(dev, 1, 1, 1, 1, 0, 0, false);
+    sru_dev_close(dev);
+}
+END_TEST
+
+/* ---- predict --------------------------------------------------------------------------------- */
+
+struct predict_case {
+    size_t N, d, V;
+    const double *mask;
+    const int32_t *targets;
+    double *logits;
+};
+
+static void predict_forward(const void *context, double *const *in, double *out)
+{
+    const struct predict_case *c = context;
+
+    ref_predict(c->N, c->d, c->V, in[0], c->mask, in[1], in[2], c->targets, out, c->logits);
+}
+
+static void one_predict(struct sru_dev *dev, size_t B, size_t T, size_t d, size_t V, float rate)
+{
+    const size_t N = B * T;
+    double *h = random_array(N * d, 1, 1), *w = random_array(V * d, 1, 2), *bias = random_array(V, 1, 3);
+    double *nll = random_array(N, 1, 4), *logits = random_array(N * V, 1, 5), *before = random_array(V * d, 1, 6);
+    double *dout = malloc(N * sizeof *dout), *mask = rate > 0 ? random_array(N * d, 1, 7) : NULL;
+    int32_t *targets = random_tokens(N, V, 8);
+    struct sru_predict s = {
+        .B = B, .T = T, .d = d, .V = V, .targets = targets, .factor = 0.25f,
+        .h = padded(dev, h, B, T, d, 2), .dh = padded(dev, NULL, B, T, d, 7),
+        .w = { to_device(dev, w, V * d), to_device(dev, before, V * d) }, .bias = { to_device(dev, bias, V), to_device(dev, before, V) },
+        .nll = zeros(dev, N), .logits = zeros(dev, N * V),
+        .mask = { .rate = rate, .step = 9, .site = SRU_SITE_OUTPUT, .seed = 3 },
+    };
+    const struct predict_case c = { N, d, V, mask, targets, logits };
+    const struct function f = { predict_forward, &c, { h, w, bias }, { N * d, V * d, V }, N, dout };
+    const struct sru_shape shape = { .B = B, .T = T, .d = d, .p = 1, .H = 1, .V = V, .train = true };
+
+    for (size_t n = 0; n < N; n++)
+        dout[n] = 0.25;
+    if (mask)
+        ref_mask(&s.mask, N, d, mask);
+    ck_assert(!dev->ops->reserve(dev, &shape, NULL));
+    predict_forward(&c, f.in, nll);
+    dev->ops->predict(dev, &s);
+    assert_near("logits", N * V, s.logits, logits, 1e-6);
+    assert_near("nll", N, s.nll, nll, 1e-6);
+    memset(s.nll, 0, N * sizeof *s.nll);
+    dev->ops->predict_back(dev, &s);
+    assert_near("nll of the backward", N, s.nll, nll, 1e-6);
+    assert_gradient("dh", &f, 0, unpadded(dev, s.dh, B, T, d), NULL);
+    assert_gradient("dW", &f, 1, s.w.g, before);
+    assert_gradient("db", &f, 2, s.bias.g, before);
+}
+
+START_TEST(prediction)
+{
+    struct sru_dev *dev = open_kernels(_i);
+
+    if (!dev)
+        return;
+    one_predict(dev, 2, 3, 5, 7, 0);
+    one_predict(dev, 3, 33, 6, 5, 0.3f);   /* more rows than a block of 64 at a large V is tested by tests/check_model */
+    one_predict(dev, 1, 1, 3, 2, 0);
+    sru_dev_close(dev);
+}
+END_TEST
+
+/* Logits as large as a wrecked model's: the loss stays right, and NaN is not hidden. */
+START_TEST(prediction_of_extreme_scores)
+{
+    const struct sru_kernels *k;
+    float far[3] = { 3e4f, -3e4f, 0 }, broken[3] = { 0, NAN, 1 };
+
+    if (sru_kernels_find(all_kernels[_i], &k, NULL))
+        return;
+    ck_assert_float_eq(k->nll(3, far, 0, 0), 0);
+    far[0] = 3e4f, far[1] = -3e4f, far[2] = 0;
+    ck_assert_float_eq(k->nll(3, far, 1, 0), 6e4f);
+    ck_assert(isnan(k->nll(3, broken, 0, 0)));
+}
+END_TEST
+
+/* ---- update, sumsq ------------------------------------------------------------------------------ */
+
+START_TEST(update_and_sumsq)
+{
+    struct sru_dev *dev = open_kernels(_i);
+    const size_t n = 100003;
+    double *w = random_array(n, 1, 1), *g = random_array(n, 1, 2), *m = random_array(n, 1, 3), *v = random_array(n, 1, 4), sum = 0;
+
+    if (!dev)
+        return;
+    for (int adaptive = 0; adaptive < 2; adaptive++) {
+        struct sru_update s = {
+            .n = n, .clip = 0.5f, .decay = 1e-3f, .rate = 1e-2f, .beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-8f,
+            .correction = 0.7f, .adaptive = adaptive,
+        };
+
+        for (size_t i = 0; i < n; i++)
+            v[i] = fabs(v[i]);
+        s.w = to_device(dev, w, n), s.g = to_device(dev, g, n), s.m = to_device(dev, m, n), s.v = to_device(dev, v, n);
+        dev->ops->update(dev, &s);
+        for (size_t i = 0; i < n; i++) {
+            m[i] = 0.9 * m[i] + 0.1 * 0.5 * g[i];
+            v[i] = 0.99 * v[i] + 0.01 * 0.25 * g[i] * g[i];
+            w[i] -= 1e-3 * w[i] + 1e-2 * (adaptive ? m[i] / (sqrt(v[i]) / 0.7 + 1e-8) : m[i]);
+        }
+        assert_near("w", n, s.w, w, 1e-6);
+        assert_near("m", n, s.m, m, 1e-6);
+        assert_near("v", n, s.v, v, 1e-6);
+    }
+    for (size_t i = 0; i < n; i++)
+        sum += g[i] * g[i];
+    ck_assert_double_eq_tol(dev->ops->sumsq(dev, to_device(dev, g, n), n), sum, 1e-9 * sum);
+    ck_assert_double_eq(dev->ops->sumsq(dev, NULL, 0), 0);
+    sru_dev_close(dev);
+}
+END_TEST
+
+START_TEST(unknown_kernels)
+{
+    struct sru_error err;
+    struct sru_dev *dev;
+
+    ck_assert_int_eq(sru_cpu_open("mmx", &dev, &err), SRU_EINVAL);
+    ck_assert_ptr_null(dev);
+    ck_assert_ptr_nonnull(strstr(err.message, "mmx"));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("operators");
+    TCase *t = tcase_create("operators");
+    const int n = (int)n_all_kernels;
+
+    tcase_add_test(t, philox_known_answers);
+    tcase_add_loop_test(t, masks_are_the_twins, 0, n);
+    tcase_add_loop_test(t, embedding, 0, n);
+    tcase_add_loop_test(t, linear_products, 0, n);
+    tcase_add_loop_test(t, prediction, 0, n);
+    tcase_add_loop_test(t, prediction_of_extreme_scores, 0, n);
+    tcase_add_loop_test(t, update_and_sumsq, 0, n);
+    tcase_add_test(t, unknown_kernels);
+    suite_add_tcase(s, t);
+    return run_suite(s);
+}

@@ -1,0 +1,145 @@
+/* The operators' twins: see reference.h. */
+#include "config.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "simd/philox.h"
+#include "tests/reference/reference.h"
+
+void ref_mask(const struct sru_mask *m, size_t rows, size_t cols, double *out)
+{
+    for (size_t row = 0; row < rows; row++)
+        for (size_t j = 0; j < cols; j++) {
+            const uint64_t block = (uint64_t)row * ((cols + 3) / 4) + j / 4;
+            uint32_t c[4] = { (uint32_t)block, (uint32_t)(block >> 32), m->step, m->layer << 8 | m->site };
+
+            sru_philox(c, m->seed);
+            out[row * cols + j] = c[j % 4] / 4294967296.0 < (double)m->rate ? 0 : 1 / (1 - (double)m->rate);
+        }
+}
+
+static double factor(const double *mask, size_t i)
+{
+    return mask ? mask[i] : 1;
+}
+
+void ref_embed(size_t N, size_t d, const int32_t *tokens, const double *table, const double *mask, double *x)
+{
+    for (size_t n = 0; n < N; n++)
+        for (size_t j = 0; j < d; j++)
+            x[n * d + j] = factor(mask, n * d + j) * table[(size_t)tokens[n] * d + j];
+}
+
+void ref_linear(size_t rows, size_t in, size_t out, const double *x, const double *w, double *y)
+{
+    for (size_t n = 0; n < rows; n++)
+        for (size_t o = 0; o < out; o++) {
+            double sum = 0;
+            for (size_t i = 0; i < in; i++)
+                sum += x[n * in + i] * w[o * in + i];
+            y[n * out + o] = sum;
+        }
+}
+
+static bool visible(const struct sru_attend *s, size_t t, size_t j)
+{
+    const size_t at = s->M + t;
+
+    return j <= at && j + s->present >= s->M && (s->window == 0 || at - j <= s->window);
+}
+
+void ref_attend(const struct sru_attend *s, const double *q, const double *k, const double *v, const double *mask,
+                double *out)
+{
+    const size_t keys = s->M + s->T, c = s->p / s->H;
+
+    for (size_t b = 0; b < s->B; b++)
+        for (size_t h = 0; h < s->H; h++)
+            for (size_t t = 0; t < s->T; t++) {
+                double *P = calloc(keys, sizeof *P), sum = 0;
+
+                for (size_t j = 0; j < keys; j++) {
+                    double dot = 0;
+                    for (size_t i = 0; i < c; i++)
+                        dot += q[(b * s->T + t) * s->p + h * c + i] * k[(b * keys + j) * s->p + h * c + i];
+                    P[j] = visible(s, t, j) ? exp(dot / sqrt((double)c)) : 0;
+                    sum += P[j];
+                }
+                for (size_t i = 0; i < c; i++) {
+                    double mean = 0;
+                    for (size_t j = 0; j < keys; j++)
+                        mean += P[j] / sum * factor(mask, ((b * s->H + h) * s->T + t) * keys + j)
+                            * v[(b * keys + j) * s->p + h * c + i];
+                    out[(b * s->T + t) * s->p + h * c + i] = mean;
+                }
+                free(P);
+            }
+}
+
+void ref_norm(size_t N, size_t cols, const double *a, const double *alpha, const double *r, const double *gamma,
+              const double *beta, const double *mask, double *y)
+{
+    for (size_t n = 0; n < N; n++) {
+        double *row = y + n * cols, mean = 0, var = 0;
+
+        for (size_t j = 0; j < cols; j++) {
+            row[j] = r[n * cols + j] + (a ? alpha[0] * a[n * cols + j] : 0);
+            mean += row[j] / (double)cols;
+        }
+        for (size_t j = 0; j < cols; j++)
+            var += (row[j] - mean) * (row[j] - mean) / (double)cols;
+        for (size_t j = 0; j < cols; j++) {
+            if (gamma)
+                row[j] = (row[j] - mean) / sqrt(var + 1e-5) * gamma[j] + beta[j];
+            row[j] *= factor(mask, n * cols + j);
+        }
+    }
+}
+
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+void ref_recur(const struct sru_recur *s, const double *a, const double *w3, const double *x, const double *v,
+               const double *bias, const double *c0, const double *mask, double *h, double *c1)
+{
+    const size_t d = s->d, N = s->B * s->T;
+    double *U = malloc(3 * d * N * sizeof *U);
+
+    ref_linear(N, s->p, 3 * d, a, w3, U);
+    for (size_t b = 0; b < s->B; b++)
+        for (size_t j = 0; j < d; j++) {
+            double c = c0[b * d + j];
+
+            for (size_t t = 0; t < s->T; t++) {
+                const size_t n = b * s->T + t;
+                const double *u = U + n * 3 * d + j, skip = x[n * d + j] * (double)s->scale;
+                const double f = sigmoid(u[d] + v[j] * c + bias[j]);
+                const double r = sigmoid(u[2 * d] + v[d + j] * c + bias[d + j]);
+
+                c = f * c + (1 - f) * u[0];
+                h[n * d + j] = skip + factor(mask, b * d + j) * r * (c - skip);
+            }
+            c1[b * d + j] = c;
+        }
+    free(U);
+}
+
+void ref_predict(size_t N, size_t d, size_t V, const double *h, const double *mask, const double *w,
+                 const double *bias, const int32_t *targets, double *nll, double *logits)
+{
+    for (size_t n = 0; n < N; n++) {
+        double sum = 0, *row = logits + n * V;
+
+        for (size_t o = 0; o < V; o++) {
+            row[o] = bias[o];
+            for (size_t j = 0; j < d; j++)
+                row[o] += h[n * d + j] * factor(mask, n * d + j) * w[o * d + j];
+        }
+        for (size_t o = 0; o < V; o++)
+            sum += exp(row[o] - row[targets[n]]);
+        nll[n] = log(sum);
+    }
+}

@@ -1,0 +1,139 @@
+/* What the test programs share: see support.h. */
+#include "config.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/support.h"
+
+#define PAD 12345.0f
+
+int run_suite(Suite *s)
+{
+    SRunner *sr = srunner_create(s);
+
+    srunner_run_all(sr, CK_ENV);
+    const int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+const char *const all_kernels[] = { "baseline",
+#ifdef SRU_HAVE_X86_KERNELS
+                                    "avx2", "avx512"
+#endif
+};
+const size_t n_all_kernels = sizeof all_kernels / sizeof *all_kernels;
+
+struct sru_dev *open_kernels(int i)
+{
+    struct sru_error err;
+    struct sru_dev *dev;
+
+    if (sru_cpu_open(all_kernels[i], &dev, &err)) {
+        ck_assert_int_eq(err.status, SRU_EDEVICE);
+        fprintf(stderr, "not run: %s\n", err.message);
+        return NULL;
+    }
+    return dev;
+}
+
+/* SplitMix64 (Steele, Lea and Flood 2014). */
+static uint64_t next(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+double *random_array(size_t n, double scale, uint64_t seed)
+{
+    double *x = malloc((n + 1) * sizeof *x);
+
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)(scale * ((double)(next(&seed) >> 40) / 8388608.0 - 1));
+    return x;
+}
+
+int32_t *random_tokens(size_t n, size_t V, uint64_t seed)
+{
+    int32_t *x = malloc((n + 1) * sizeof *x);
+
+    for (size_t i = 0; i < n; i++)
+        x[i] = (int32_t)(next(&seed) % V);
+    return x;
+}
+
+double difference(size_t n, const float *a, const double *b)
+{
+    double most = 0, largest = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (isnan(a[i]) || isnan(b[i]))
+            return INFINITY;
+        most = fmax(most, fabs((double)a[i] - b[i]));
+        largest = fmax(largest, fabs(b[i]));
+    }
+    return largest > 0 ? most / largest : most;
+}
+
+void assert_near(const char *what, size_t n, const float *a, const double *b, double most)
+{
+    const double is = difference(n, a, b);
+
+    if (!(is <= most))
+        ck_abort_msg("%s: differs by %.3g of the largest value, allowed are %.3g", what, is, most);
+}
+
+float *zeros(struct sru_dev *dev, size_t n)
+{
+    float *p = dev->ops->alloc(dev, n * sizeof *p);
+
+    ck_assert_ptr_nonnull(p);
+    return p;
+}
+
+float *to_device(struct sru_dev *dev, const double *x, size_t n)
+{
+    float *host = malloc((n + 1) * sizeof *host), *p = zeros(dev, n);
+
+    for (size_t i = 0; i < n; i++)
+        host[i] = (float)x[i];
+    dev->ops->put(dev, p, host, n * sizeof *host);
+    free(host);
+    return p;
+}
+
+struct sru_rows padded(struct sru_dev *dev, const double *x, size_t B, size_t T, size_t cols, size_t pad)
+{
+    const size_t stride = T * cols + pad;
+    float *host = malloc((B * stride + 1) * sizeof *host);
+    struct sru_rows r = { dev->ops->alloc(dev, B * stride * dev->act_bytes), stride };
+
+    for (size_t b = 0; b < B; b++) {
+        for (size_t i = 0; i < T * cols; i++)
+            host[b * stride + i] = x ? (float)x[b * T * cols + i] : NAN;
+        for (size_t i = T * cols; i < stride; i++)
+            host[b * stride + i] = PAD;
+    }
+    dev->ops->put_act(dev, r.p, host, B * stride);
+    free(host);
+    return r;
+}
+
+float *unpadded(struct sru_dev *dev, struct sru_rows r, size_t B, size_t T, size_t cols)
+{
+    float *host = malloc((B * r.stride + 1) * sizeof *host), *out = malloc((B * T * cols + 1) * sizeof *out);
+
+    dev->ops->get_act(dev, host, r.p, B * r.stride);
+    for (size_t b = 0; b < B; b++) {
+        memcpy(out + b * T * cols, host + b * r.stride, T * cols * sizeof *out);
+        for (size_t i = T * cols; i < r.stride; i++)
+            ck_assert_msg(host[b * r.stride + i] == PAD, "an operator wrote between the streams' rows");
+    }
+    free(host);
+    return out;
+}
