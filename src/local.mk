@@ -5,7 +5,9 @@ libcore_la_SOURCES = \
   src/cpu/cpu.h src/cpu/cpu.c src/cpu/linear.c src/cpu/embed.c src/cpu/attend.c src/cpu/norm.c src/cpu/recur.c \
   src/cpu/predict.c \
   src/io/dtype.h src/io/dtype.c src/io/replace.h src/io/replace.c src/io/safetensors.h src/io/safetensors.c \
-  src/io/safetensors-write.c
+  src/io/safetensors-write.c \
+  src/model/config.h src/model/config.c src/model/params.h src/model/params.c src/model/lm.h src/model/lm.c \
+  src/model/layer.c src/model/net.c
 libcore_la_LIBADD = $(KERNEL_LIBS) $(DNNL_LIBS) $(JANSSON_LIBS)
 
 lib_LTLIBRARIES += libsru.la

@@ -112,7 +112,7 @@ struct sru_recur {
     struct sru_rows   a, da;    /* p columns; da (=) */
     struct sru_weight w3;       /* [3,d,p]: plane g is output g of every unit */
     struct sru_rows   x;        /* d columns */
-    struct sru_rows   dx;       /* (=): scale dx' */
+    struct sru_rows   dx;       /* (=): scale dx'; may be dh */
     struct sru_weight v, bias;  /* [2,d]: v_f, v_r; b_f, b_r */
     const float      *c0;       /* [B,d] */
     float            *c1;       /* [B,d] the state after the segment; may be c0 where kept is NULL */

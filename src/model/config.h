@@ -1,0 +1,46 @@
+/* What a model is: sizes and switches of model.md, and their text forms. */
+#ifndef SRU_MODEL_CONFIG_H
+#define SRU_MODEL_CONFIG_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "src/error.h"
+
+/* Legend and meaning as in model.md; the JSON and preset keys are the field names. */
+struct sru_config {
+    size_t vocab;              /* V; 0 until the data is known */
+    size_t n_d;                /* d, hidden size */
+    size_t n_proj;             /* p, attention size */
+    size_t depth;              /* layers */
+    size_t heads;              /* divides n_proj */
+    size_t attn_every_n_layers;
+    size_t attn_last_n_layers; /* 0: unused, attn_every_n_layers decides */
+    bool   layer_norm;
+    bool   normalize_after;
+    bool   attn_layer_norm;
+    bool   rescale;
+    double highway_bias;
+    double dropout, attn_dropout;
+    size_t window;             /* attention window of evaluation and generation, positions */
+};
+
+/* The defaults: one head, attention everywhere, attn_layer_norm, highway_bias -2; sizes are 0. */
+struct sru_config sru_config_default(void);
+
+/* @return SRU_OK, or SRU_EINVAL naming the first field that is out of range (vocab included). */
+sru_status sru_config_check(const struct sru_config *c, struct sru_error *err);
+
+/* true when layer i has attention. */
+bool sru_config_attends(const struct sru_config *c, size_t layer);
+
+/* The highway scale: 1, or sqrt(1 + 2 exp(highway_bias)). */
+float sru_config_scale(const struct sru_config *c);
+
+/* A new JSON object with every field; NULL without memory. */
+json_t *sru_config_to_json(const struct sru_config *c);
+
+/* Read every field from a JSON object; unknown, missing and mistyped fields are SRU_EFORMAT. */
+sru_status sru_config_from_json(struct sru_config *c, json_t *object, struct sru_error *err);
+
+#endif

@@ -1,0 +1,122 @@
+/*
+ * The language model: weights (struct sru_lm), and the buffers and state to run segments through them (struct sru_net).
+ * The mathematics is model.md's; the arrangement of rows is ops.h's.
+ */
+#ifndef SRU_MODEL_LM_H
+#define SRU_MODEL_LM_H
+
+#include "src/model/params.h"
+#include "src/ops.h"
+
+/* A model's weights on a device. */
+struct sru_lm {
+    struct sru_config config;
+    struct sru_params params;
+    struct sru_dev   *dev;     /* outlives the model */
+    float *w;                  /* arena, see params.h */
+    float *g;                  /* gradients, or NULL: not to be trained */
+};
+
+/* Make a model of a checked configuration; weights are zero until sru_lm_init or a file sets them.  SRU_ENOMEM, SRU_EINVAL. */
+sru_status sru_lm_open(struct sru_lm *lm, const struct sru_config *c, struct sru_dev *dev, bool train, struct sru_error *err);
+void sru_lm_close(struct sru_lm *lm);
+/* Initial values from a seed. */
+sru_status sru_lm_init(struct sru_lm *lm, uint64_t seed, struct sru_error *err);
+
+/* Masks that a test passes in instead of drawn ones; any may be NULL. */
+struct sru_given {
+    const float *embed, *output;
+    struct { const float *attend, *project, *highway; } layer[16];
+};
+
+/* What a layer's forward leaves for its backward, and its state. */
+struct sru_layer_buffers {
+    sru_act *in;            /* [B,M+T,d] memory, then the segment's input */
+    sru_act *joined;        /* [B,M+T,d] what W1 reads: `in`, or with layer_norm before the layer a buffer of its own */
+    sru_act *z, *k, *v;     /* [B,M+T,p] */
+    sru_act *A, *a;         /* [B,T,p] attention; what W3 reads */
+    sru_act *h;             /* [B,T,d] with normalize_after: the output before the norm */
+    float   *stats, *norm_stats;   /* [N,2] */
+    void    *kept_attend, *kept_recur;
+    float   *c0, *c1;       /* [B,d] state before and after the segment */
+};
+
+/* A buffer of the memory plan. */
+struct sru_buffer {
+    const char *name;
+    size_t layer;           /* SRU_NONE: not a layer's */
+    size_t bytes;
+    void  *where;           /* the pointer that gets it, of whatever type */
+};
+
+/* A model made ready for segments of B streams and up to T positions, with M positions of memory. */
+struct sru_net {
+    struct sru_lm *lm;
+    size_t B, T, M, window; /* window 0: all of the memory is seen (training) */
+    bool   train;
+    size_t present;         /* positions of the memory that exist */
+    size_t last;            /* positions of the last segment, not yet moved into the memory */
+    uint64_t seed;          /* of the dropout masks */
+    uint32_t step;          /* counts training segments */
+    const struct sru_given *given;
+
+    struct sru_layer_buffers *layers;   /* [depth] */
+    sru_act *out;                       /* [B,T,d] the last layer's output */
+    int32_t *tokens, *targets;          /* [N] */
+    float   *nll;                       /* [N] */
+    float   *logits;                    /* [N,V], where asked for */
+    sru_act *dh, *dj, *da, *dA, *dz, *dk, *dv;   /* the backward's, shared by the layers */
+
+    struct sru_buffer *buffers;         /* the plan */
+    size_t n_buffers;
+};
+
+/*
+ * The memory plan: every buffer of a net, without allocating any.  sru_net_open allocates exactly this list.
+ * `lm` needs a configuration, parameters and device only.  Close the net as an opened one.
+ */
+sru_status sru_net_plan(struct sru_net *net, struct sru_lm *lm, size_t B, size_t T, size_t M, bool train, bool logits,
+                        struct sru_error *err);
+uint64_t sru_net_bytes(const struct sru_net *net);   /* sum of the plan */
+
+/* For training (M = T, window 0) or evaluation (M = window = W).  SRU_ENOMEM. */
+sru_status sru_net_open(struct sru_net *net, struct sru_lm *lm, size_t B, size_t T, size_t M, bool train, bool logits,
+                        struct sru_error *err);
+void sru_net_close(struct sru_net *net);
+
+/* Forget everything read: no memory, c = 0. */
+void sru_net_reset(struct sru_net *net);
+
+/*
+ * Read t <= T positions of every stream; state and memory move on.
+ * @param tokens   host [B,t]; each in [0,V), which is the caller's to check
+ * @param targets  host [B,t], or NULL: no losses
+ * @param nll      host [B,t], with targets
+ */
+sru_status sru_net_read(struct sru_net *net, size_t t, const int32_t *tokens, const int32_t *targets, float *nll,
+                        struct sru_error *err);
+
+/* The same with dropout and a backward: gradients of factor * sum of nll are added to lm->g. */
+sru_status sru_net_train(struct sru_net *net, const int32_t *tokens, const int32_t *targets, float factor, float *nll,
+                         struct sru_error *err);
+
+/* ---- One layer (src/model/layer.c) ------------------------------------------------------ */
+
+struct sru_layer {
+    size_t i;
+    bool   attends;
+    struct sru_weight w1, w2k, w2v, w3, alpha, gamma, beta, v, bias;
+    struct sru_weight norm_w, norm_b;   /* with layer_norm */
+};
+
+struct sru_layer sru_layer_of(const struct sru_lm *lm, size_t i);
+
+/* A mask of the net: rate and key, or what a test gave.  Nothing is dropped outside of training. */
+struct sru_mask sru_net_mask(const struct sru_net *net, size_t layer, enum sru_site site, double rate, const float *given);
+
+/* Layer i over t positions, from its `in` to `out`. */
+void sru_layer_forward(struct sru_net *net, size_t i, size_t t, struct sru_rows out);
+/* From the gradient of the output in net->dh to that of the input, in place. */
+void sru_layer_backward(struct sru_net *net, size_t i);
+
+#endif
