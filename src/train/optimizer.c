@@ -1,0 +1,44 @@
+/* Optimizers: see optimizer.h. */
+#include "config.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "src/train/optimizer.h"
+
+bool sru_optimizer_parse(const char *name, struct sru_optimizer *o)
+{
+    *o = (struct sru_optimizer){ .beta1 = 0.9, .eps = 1e-8, .weight_decay = 0.1 };
+    if (strcmp(name, "radam") == 0) {
+        o->kind = SRU_RADAM;
+        o->beta2 = 0.999;
+        return true;
+    }
+    o->kind = SRU_ADAMW;
+    o->beta2 = 0.95;
+    return strcmp(name, "adamw") == 0;
+}
+
+void sru_optimizer_step(const struct sru_optimizer *o, struct sru_dev *dev, uint64_t n, double rate, double clip, size_t count,
+                        float *w, float *g, float *m, float *v)
+{
+    const double b1n = pow(o->beta1, (double)n), b2n = pow(o->beta2, (double)n);
+    struct sru_update u = {
+        .n = count, .w = w, .g = g, .m = m, .v = v, .clip = (float)clip, .decay = (float)(rate * o->weight_decay),
+        .rate = (float)(rate / (1 - b1n)), .beta1 = (float)o->beta1, .beta2 = (float)o->beta2, .eps = (float)o->eps,
+        .correction = 1, .adaptive = true,
+    };
+
+    if (o->kind == SRU_ADAMW) {
+        u.correction = (float)sqrt(1 - b2n);
+    } else {
+        const double most = 2 / (1 - o->beta2) - 1, rho = most - 2 * (double)n * b2n / (1 - b2n);
+
+        u.adaptive = rho > 5;
+        if (u.adaptive) {
+            const double rectify = sqrt((rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho));
+            u.rate = (float)(rate * rectify * sqrt(1 - b2n) / (1 - b1n));
+        }
+    }
+    dev->ops->update(dev, &u);
+}

@@ -1,0 +1,25 @@
+/* Optimizers: what one step of RAdam or AdamW asks of the device's update operator (model.md, "Training"). */
+#ifndef SRU_TRAIN_OPTIMIZER_H
+#define SRU_TRAIN_OPTIMIZER_H
+
+#include "src/ops.h"
+
+enum sru_optimizer_kind { SRU_RADAM, SRU_ADAMW };
+
+struct sru_optimizer {
+    enum sru_optimizer_kind kind;
+    double beta1, beta2, eps, weight_decay;
+};
+
+/* "radam" or "adamw" with their usual betas (.9/.999 and .9/.95), eps 1e-8, weight decay .1; false for another name. */
+bool sru_optimizer_parse(const char *name, struct sru_optimizer *o);
+
+/*
+ * Step n (from 1) at a learning rate over `count` scalars of w, gradients g times `clip`, moments m and v:
+ *
+ *   RAdam (Liu et al., ICLR 2020), rectified where rho > 5, else the momentum alone; AdamW (Loshchilov and Hutter, ICLR 2019).
+ */
+void sru_optimizer_step(const struct sru_optimizer *o, struct sru_dev *dev, uint64_t n, double rate, double clip, size_t count,
+                        float *w, float *g, float *m, float *v);
+
+#endif
