@@ -33,7 +33,8 @@ typedef enum {
     SRU_ENOMEM,   /* memory could not be allocated */
     SRU_EIO,      /* a file could not be opened, read or written */
     SRU_EFORMAT,  /* a file is malformed, truncated or of an unsupported kind */
-    SRU_EDEVICE   /* the device failed or lacks what was asked for */
+    SRU_EDEVICE,  /* the device failed or lacks what was asked for */
+    SRU_EDIVERGED /* training produced numbers that are not finite */
 } sru_status;
 
 struct sru_error {

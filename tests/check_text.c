@@ -18,10 +18,10 @@ START_TEST(vocabulary)
 
     ck_assert_uint_eq(v.size, 6);
     ck_assert_mem_eq(v.symbols, "\0abcn\xff", 6);
-    ck_assert(!sru_vocab_encode(&v, "nab", 3, ids, "x", &err));
+    ck_assert(!sru_vocab_encode(&v, "nab", 0, 3, ids, "x", &err));
     ck_assert(ids[0] == 4 && ids[1] == 1 && ids[2] == 2);
-    ck_assert_int_eq(sru_vocab_encode(&v, "nax", 3, ids, "some.txt", &err), SRU_EFORMAT);
-    ck_assert_str_eq(err.message, "some.txt: byte 2 is 'x', which is not in the model's vocabulary of 6");
+    ck_assert_int_eq(sru_vocab_encode(&v, "banax", 2, 3, ids, "some.txt", &err), SRU_EFORMAT);
+    ck_assert_str_eq(err.message, "some.txt: byte 4 is 'x', which is not in the model's vocabulary of 6");
     json_t *list = sru_vocab_to_json(&v);
     ck_assert(!sru_vocab_from_json(&again, list, &err));
     ck_assert_mem_eq(&again, &v, sizeof v);

@@ -100,6 +100,10 @@ sru_status sru_net_read(struct sru_net *net, size_t t, const int32_t *tokens, co
 sru_status sru_net_train(struct sru_net *net, const int32_t *tokens, const int32_t *targets, float factor, float *nll,
                          struct sru_error *err);
 
+/* The state that goes from segment to segment, to save it and to put it back.  memory: host [B,M,d] (layers with attention), c: host [B,d]. */
+void sru_net_get_state(struct sru_net *net, size_t layer, float *memory, float *c);
+void sru_net_put_state(struct sru_net *net, size_t layer, const float *memory, const float *c);
+
 /* ---- One layer (src/model/layer.c) ------------------------------------------------------ */
 
 struct sru_layer {

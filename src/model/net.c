@@ -238,6 +238,29 @@ static void advance(struct sru_net *net)
     net->last = 0;
 }
 
+void sru_net_get_state(struct sru_net *net, size_t layer, float *memory, float *c)
+{
+    struct sru_dev *dev = net->lm->dev;
+    const struct sru_layer_buffers *b = &net->layers[layer];
+    const size_t d = net->lm->config.n_d, M = net->M;
+
+    advance(net);
+    for (size_t s = 0; memory && s < net->B; s++)
+        dev->ops->get_act(dev, memory + s * M * d, sru_at(dev, b->in, s * (M + net->T) * d), M * d);
+    dev->ops->get(dev, c, b->c0, net->B * d * sizeof *c);
+}
+
+void sru_net_put_state(struct sru_net *net, size_t layer, const float *memory, const float *c)
+{
+    struct sru_dev *dev = net->lm->dev;
+    const struct sru_layer_buffers *b = &net->layers[layer];
+    const size_t d = net->lm->config.n_d, M = net->M;
+
+    for (size_t s = 0; memory && s < net->B; s++)
+        dev->ops->put_act(dev, sru_at(dev, b->in, s * (M + net->T) * d), memory + s * M * d, M * d);
+    dev->ops->put(dev, b->c0, c, net->B * d * sizeof *c);
+}
+
 /* ---- Segments --------------------------------------------------------------------------------------- */
 
 /* Where layer i reads its segment from, which is where the one before it writes; or the output. */

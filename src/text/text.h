@@ -33,8 +33,8 @@ struct sru_vocab {
 /* Of all bytes that occur in n texts. */
 struct sru_vocab sru_vocab_of(const struct sru_text *texts, size_t n);
 
-/* `n` tokens of text into ids.  SRU_EFORMAT with the byte and its position where one is not in the vocabulary. */
-sru_status sru_vocab_encode(const struct sru_vocab *v, const char *text, size_t n, int32_t *ids, const char *name,
+/* Bytes [from, from + n) of a text into n ids.  SRU_EFORMAT with the byte and its position where one is not in the vocabulary. */
+sru_status sru_vocab_encode(const struct sru_vocab *v, const char *text, size_t from, size_t n, int32_t *ids, const char *name,
                             struct sru_error *err);
 
 /* [32, 97, ...] and back (checked: ascending, in range).  NULL without memory. */

@@ -29,18 +29,18 @@ struct sru_vocab sru_vocab_of(const struct sru_text *texts, size_t n)
     return v;
 }
 
-sru_status sru_vocab_encode(const struct sru_vocab *v, const char *text, size_t n, int32_t *ids, const char *name,
+sru_status sru_vocab_encode(const struct sru_vocab *v, const char *text, size_t from, size_t n, int32_t *ids, const char *name,
                             struct sru_error *err)
 {
     for (size_t i = 0; i < n; i++) {
-        const unsigned char byte = (unsigned char)text[i];
+        const unsigned char byte = (unsigned char)text[from + i];
 
         ids[i] = v->ids[byte];
         if (ids[i] >= 0)
             continue;
         return byte > ' ' && byte < 0x7f
-            ? sru_fail(err, SRU_EFORMAT, "%s: byte %zu is '%c', which is not in the model's vocabulary of %zu", name, i, byte, v->size)
-            : sru_fail(err, SRU_EFORMAT, "%s: byte %zu is %u, which is not in the model's vocabulary of %zu", name, i, byte, v->size);
+            ? sru_fail(err, SRU_EFORMAT, "%s: byte %zu is '%c', which is not in the model's vocabulary of %zu", name, from + i, byte, v->size)
+            : sru_fail(err, SRU_EFORMAT, "%s: byte %zu is %u, which is not in the model's vocabulary of %zu", name, from + i, byte, v->size);
     }
     return SRU_OK;
 }

@@ -1,0 +1,25 @@
+/* The loss of a model over a text. */
+#ifndef SRU_TRAIN_EVALUATE_H
+#define SRU_TRAIN_EVALUATE_H
+
+#include "src/model/lm.h"
+#include "src/text/text.h"
+
+struct sru_loss {
+    double   nats;    /* sum over the predicted tokens */
+    uint64_t count;   /* predicted tokens: all but a text's first */
+};
+
+/* nats a token to bits. */
+#define SRU_BITS(nats) ((nats) / 0.69314718055994530942)
+
+/*
+ * Read a text from an empty state, each token predicted from all before it within the net's window.
+ * @param net   one stream, for evaluation
+ * @param name  of the text, for messages
+ * @return SRU_EFORMAT for a byte outside of the vocabulary or fewer than two; SRU_ENOMEM, SRU_EDEVICE.
+ */
+sru_status sru_evaluate(struct sru_net *net, const struct sru_vocab *v, struct sru_part part, const char *name,
+                        struct sru_loss *loss, struct sru_error *err);
+
+#endif
