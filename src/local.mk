@@ -10,7 +10,8 @@ libcore_la_SOURCES = \
   src/model/layer.c src/model/net.c src/model/file.h src/model/file.c \
   src/text/text.h src/text/text.c src/text/vocab.c src/text/streams.c \
   src/train/schedule.h src/train/schedule.c src/train/optimizer.h src/train/optimizer.c src/train/metrics.h \
-  src/train/metrics.c src/train/evaluate.h src/train/evaluate.c
+  src/train/metrics.c src/train/evaluate.h src/train/evaluate.c src/train/trainer.h src/train/trainer.c \
+  src/train/checkpoint.h src/train/checkpoint.c
 libcore_la_LIBADD = $(KERNEL_LIBS) $(DNNL_LIBS) $(JANSSON_LIBS)
 
 lib_LTLIBRARIES += libsru.la

@@ -1,0 +1,80 @@
+/* Training, a step at a time: see trainer.h. */
+#include "config.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "src/train/trainer.h"
+
+sru_status sru_trainer_open(struct sru_trainer *t, struct sru_lm *lm, const struct sru_streams *streams,
+                            const struct sru_optimizer *optimizer, double clip, uint64_t seed, struct sru_error *err)
+{
+    struct sru_dev *dev = lm->dev;
+    const size_t B = streams->B, T = streams->T, bytes = lm->params.arena * sizeof(float);
+    sru_status status;
+
+    *t = (struct sru_trainer){ .lm = lm, .streams = *streams, .optimizer = *optimizer, .clip = clip };
+    if ((status = sru_net_open(&t->net, lm, B, T, T, true, false, err)))
+        return status;
+    t->net.seed = seed;
+    t->m = dev->ops->alloc(dev, bytes);
+    t->v = dev->ops->alloc(dev, bytes);
+    t->tokens = malloc(B * T * sizeof *t->tokens);
+    t->targets = malloc(B * T * sizeof *t->targets);
+    t->nll = malloc(B * T * sizeof *t->nll);
+    if (!t->m || !t->v || !t->tokens || !t->targets || !t->nll) {
+        sru_trainer_close(t);
+        return sru_fail(err, SRU_ENOMEM, "out of memory for the optimizer's moments, %zu MB", bytes >> 19);
+    }
+    sru_net_reset(&t->net);
+    return SRU_OK;
+}
+
+void sru_trainer_close(struct sru_trainer *t)
+{
+    if (!t->lm)
+        return;
+    t->lm->dev->ops->release(t->lm->dev, t->m);
+    t->lm->dev->ops->release(t->lm->dev, t->v);
+    free(t->tokens);
+    free(t->targets);
+    free(t->nll);
+    if (t->net.lm)
+        sru_net_close(&t->net);
+    *t = (struct sru_trainer){ .lm = NULL };
+}
+
+static double mean(const float *x, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i];
+    return sum / (double)n;
+}
+
+sru_status sru_trainer_step(struct sru_trainer *t, double rate, double *loss, struct sru_error *err)
+{
+    struct sru_dev *dev = t->lm->dev;
+    const size_t arena = t->lm->params.arena, N = t->streams.B * t->streams.T;
+    sru_status status;
+
+    if (t->segment == t->streams.segments) {   /* a new epoch */
+        t->segment = 0;
+        sru_net_reset(&t->net);
+    }
+    sru_streams_get(&t->streams, t->segment, t->tokens, t->targets);
+    dev->ops->zero(dev, t->lm->g, arena * sizeof(float));
+    t->net.step = (uint32_t)t->step;
+    if ((status = sru_net_train(&t->net, t->tokens, t->targets, 1.0f / (float)N, t->nll, err)))
+        return status;
+    *loss = mean(t->nll, N);
+    const double norm = sqrt(dev->ops->sumsq(dev, t->lm->g, arena));
+    if (!isfinite(*loss) || !isfinite(norm))
+        return sru_fail(err, SRU_EDIVERGED, "training diverged at step %llu: the loss is %g and the gradient's norm %g; try a "
+                        "smaller --lr or a longer --warmup", (unsigned long long)t->step, *loss, norm);
+    const double clip = t->clip > 0 && norm > t->clip ? t->clip / norm : 1;
+    sru_optimizer_step(&t->optimizer, dev, ++t->step, rate, clip, arena, t->lm->w, t->lm->g, t->m, t->v);
+    t->segment++;
+    return dev->ops->sync(dev, err);
+}

@@ -1,0 +1,34 @@
+/* Training, a step at a time: batch, forward and backward, clipping, optimizer.  Knows no file and no clock. */
+#ifndef SRU_TRAIN_TRAINER_H
+#define SRU_TRAIN_TRAINER_H
+
+#include "src/model/lm.h"
+#include "src/text/text.h"
+#include "src/train/optimizer.h"
+
+struct sru_trainer {
+    struct sru_lm       *lm;
+    struct sru_net       net;
+    struct sru_streams   streams;
+    struct sru_optimizer optimizer;
+    double   clip;        /* largest norm of the gradient; 0: any */
+    float   *m, *v;       /* moments, arenas as the parameters' */
+    uint64_t step;        /* steps done */
+    size_t   segment;     /* of the epoch, the next to read */
+    int32_t *tokens, *targets;
+    float   *nll;
+};
+
+/* @param seed  of the dropout masks.  SRU_ENOMEM, SRU_EFORMAT (text too short). */
+sru_status sru_trainer_open(struct sru_trainer *t, struct sru_lm *lm, const struct sru_streams *streams,
+                            const struct sru_optimizer *optimizer, double clip, uint64_t seed, struct sru_error *err);
+void sru_trainer_close(struct sru_trainer *t);
+
+/*
+ * One step at a learning rate.
+ * @param loss  mean nats a token of the segment, before the step
+ * @return SRU_EDIVERGED, and the weights as they were, where the loss or the gradient is not finite; SRU_EDEVICE.
+ */
+sru_status sru_trainer_step(struct sru_trainer *t, double rate, double *loss, struct sru_error *err);
+
+#endif
