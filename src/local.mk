@@ -11,7 +11,8 @@ libcore_la_SOURCES = \
   src/text/text.h src/text/text.c src/text/vocab.c src/text/streams.c \
   src/train/schedule.h src/train/schedule.c src/train/optimizer.h src/train/optimizer.c src/train/metrics.h \
   src/train/metrics.c src/train/evaluate.h src/train/evaluate.c src/train/trainer.h src/train/trainer.c \
-  src/train/checkpoint.h src/train/checkpoint.c
+  src/train/checkpoint.h src/train/checkpoint.c src/train/directory.h src/train/directory.c src/train/run.h \
+  src/train/run.c
 libcore_la_LIBADD = $(KERNEL_LIBS) $(DNNL_LIBS) $(JANSSON_LIBS)
 
 lib_LTLIBRARIES += libsru.la

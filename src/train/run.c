@@ -1,0 +1,319 @@
+/* A training run: see run.h. */
+#include "config.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "src/size.h"
+#include "src/train/checkpoint.h"
+#include "src/train/directory.h"
+#include "src/train/evaluate.h"
+#include "src/train/metrics.h"
+#include "src/train/run.h"
+#include "src/train/schedule.h"
+
+struct run {
+    const struct sru_run_settings *s;
+    const struct sru_watcher *watcher;
+    struct sru_dev *dev;
+    struct sru_directory directory;
+    struct sru_text texts[3];
+    struct sru_part parts[3];      /* train, valid, test (empty: none) */
+    struct sru_vocab vocab;
+    struct sru_lm lm;
+    struct sru_net reader;         /* for evaluation */
+    struct sru_trainer trainer;
+    struct sru_metrics metrics;
+    struct sru_counts counts;
+    double began, earlier;         /* this session's clock, and the seconds of sessions before */
+    double saved;                  /* when, in seconds of training */
+    double speed;                  /* tokens a second, smoothed */
+};
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double seconds_of(const struct run *r)
+{
+    return r->earlier + now() - r->began;
+}
+
+/* ---- Texts ------------------------------------------------------------------------------------------ */
+
+static sru_status open_texts(struct run *r, struct sru_error *err)
+{
+    const struct sru_run_settings *s = r->s;
+    const char *const paths[3] = { s->data, s->valid, s->test };
+    size_t n = 0;
+
+    for (; n < 3 && paths[n]; n++) {
+        const sru_status status = sru_text_open(&r->texts[n], paths[n], err);
+        if (status)
+            return status;
+        r->parts[n] = (struct sru_part){ r->texts[n].data, r->texts[n].size };
+    }
+    if (n == 1)
+        sru_split_text(&r->texts[0], s->split, r->parts);
+    r->vocab = sru_vocab_of(r->texts, n);
+    if (r->parts[1].size < 2)
+        return sru_fail(err, SRU_EFORMAT, "%s is too short: its valid part has %zu bytes", s->valid ? s->valid : s->data,
+                        r->parts[1].size);
+    return SRU_OK;
+}
+
+/* Of all the run's texts together. */
+static void fingerprint(const struct run *r, char out[64])
+{
+    uint64_t h = 0;
+
+    for (size_t i = 0; i < 3; i++)
+        h = h * 31 + sru_text_fingerprint(r->texts[i].data, r->texts[i].size);
+    snprintf(out, 64, "%016" PRIx64, h);
+}
+
+static sru_status check_fingerprint(const struct run *r, struct sru_error *err)
+{
+    const char *stored = json_string_value(json_object_get(r->s->stored, "fingerprint"));
+    char is[64];
+
+    fingerprint(r, is);
+    if (r->s->resume && (!stored || strcmp(stored, is) != 0))
+        return sru_fail(err, SRU_EFORMAT, "%s is not the text that this run began with; a changed text needs a new run", r->s->data);
+    if (json_object_set_new(r->s->stored, "fingerprint", json_string(is)))
+        return sru_fail(err, SRU_ENOMEM, "out of memory");
+    return SRU_OK;
+}
+
+/* ---- Beginning ---------------------------------------------------------------------------------------- */
+
+static sru_status load(struct run *r, struct sru_error *err)
+{
+    struct sru_model_file f;
+    sru_status status = sru_model_file_open(&f, r->directory.last, err);
+
+    if (status)
+        return status;
+    status = sru_checkpoint_load(&f, &r->trainer, &r->counts, err);
+    sru_model_file_close(&f);
+    r->earlier = r->counts.seconds;
+    return status;
+}
+
+static sru_status open_model(struct run *r, struct sru_error *err)
+{
+    const struct sru_run_settings *s = r->s;
+    struct sru_config c = s->config;
+    struct sru_streams streams;
+    sru_status status;
+
+    c.vocab = r->vocab.size;
+    if ((status = sru_config_check(&c, err)) || (status = sru_streams_open(&streams, &r->vocab, r->parts[0], s->batch, s->unroll, err))
+        || (status = sru_lm_open(&r->lm, &c, r->dev, true, err))
+        || (status = sru_net_open(&r->reader, &r->lm, 1, c.window, c.window, false, false, err))
+        || (status = sru_trainer_open(&r->trainer, &r->lm, &streams, &s->optimizer, s->clip, s->seed, err)))
+        return status;
+    return s->resume ? load(r, err) : sru_lm_init(&r->lm, s->seed, err);
+}
+
+static sru_status begin(struct run *r, struct sru_error *err)
+{
+    sru_status status;
+
+    if ((status = check_fingerprint(r, err)) || (status = open_model(r, err)))
+        return status;
+    r->saved = r->earlier;
+    r->watcher->begin(r->watcher->context, &r->lm.config, r->lm.params.count, r->parts[0].size, r->parts[1].size, r->parts[2].size);
+    return sru_metrics_open(&r->metrics, r->directory.metrics, r->trainer.step, err);
+}
+
+static void end(struct run *r)
+{
+    sru_metrics_close(&r->metrics);
+    sru_trainer_close(&r->trainer);
+    if (r->reader.lm)
+        sru_net_close(&r->reader);
+    sru_lm_close(&r->lm);
+    for (size_t i = 0; i < 3; i++)
+        sru_text_close(&r->texts[i]);
+    sru_directory_close(&r->directory);
+}
+
+/* ---- The loop --------------------------------------------------------------------------------------------- */
+
+/* Share of the run that is done. */
+static double progress(const struct run *r)
+{
+    const double p = r->s->steps ? (double)r->trainer.step / (double)r->s->steps : seconds_of(r) / r->s->seconds;
+
+    return p < 1 ? p : 1;
+}
+
+static double rate(const struct run *r)
+{
+    /* By steps the schedule stands between steps, so that the first rate is not 0 and neither is the last. */
+    const double p = r->s->steps ? ((double)r->trainer.step + 1) / ((double)r->s->steps + 1) : progress(r);
+
+    return sru_schedule(p, r->s->warmup, r->s->lr);
+}
+
+static uint64_t tokens_of(const struct run *r)
+{
+    return r->trainer.step * r->s->batch * r->s->unroll;
+}
+
+static void report(const struct run *r, double lr, double train, double valid, bool best)
+{
+    const double p = progress(r), seconds = seconds_of(r);
+    const double steps_left = (double)r->s->steps - (double)r->trainer.step;
+    const double left = r->s->steps ? steps_left * (double)(r->s->batch * r->s->unroll) / r->speed : r->s->seconds - seconds;
+    const struct sru_report x = {
+        .step = r->trainer.step, .steps = r->s->steps, .tokens = tokens_of(r), .progress = p, .seconds = seconds,
+        .left = left > 0 ? left : 0, .speed = r->speed, .lr = lr, .train = train, .valid = valid, .best = best,
+    };
+
+    r->watcher->report(r->watcher->context, &x);
+}
+
+/* A record of the metrics; the mean of the training loss begins anew. */
+static sru_status record(struct run *r, double lr, double valid, struct sru_error *err)
+{
+    const double train = r->counts.loss_steps ? r->counts.loss_sum / (double)r->counts.loss_steps : NAN;
+
+    r->counts.loss_sum = 0;
+    r->counts.loss_steps = 0;
+    return sru_metrics_write(&r->metrics,
+                             json_pack("{s:I, s:I, s:f, s:f, s:o, s:o}", "step", (json_int_t)r->trainer.step, "tokens",
+                                       (json_int_t)tokens_of(r), "seconds", seconds_of(r), "lr", lr, "train_bits",
+                                       sru_metrics_number(SRU_BITS(train)), "valid_bits", sru_metrics_number(SRU_BITS(valid))),
+                             err);
+}
+
+static sru_status save(struct run *r, struct sru_error *err)
+{
+    r->counts.seconds = seconds_of(r);
+    r->saved = r->counts.seconds;
+    return sru_checkpoint_save(r->directory.last, &r->trainer, &r->counts, &r->vocab, r->s->stored, err);
+}
+
+static sru_status evaluate_part(struct run *r, size_t i, double *nats, struct sru_error *err)
+{
+    static const char *const names[] = { "the training text", "the valid text", "the test text" };
+    struct sru_loss loss;
+    const sru_status status = sru_evaluate(&r->reader, &r->vocab, r->parts[i], names[i], &loss, err);
+
+    *nats = status ? NAN : loss.nats / (double)loss.count;
+    return status;
+}
+
+/* The valid part, the best model so far, and the run: in this order, so that what last.safetensors says is on disk already. */
+static sru_status evaluate(struct run *r, double lr, double train, struct sru_error *err)
+{
+    double valid;
+    sru_status status = evaluate_part(r, 1, &valid, err);
+
+    if (status)
+        return status;
+    const bool best = r->counts.best == 0 || valid < r->counts.best;
+    if (best) {
+        json_t *training = json_pack("{s:I, s:I, s:f, s:f}", "step", (json_int_t)r->trainer.step, "tokens", (json_int_t)tokens_of(r),
+                                     "seconds", seconds_of(r), "valid_bits", SRU_BITS(valid));
+        r->counts.best = valid;
+        status = training ? sru_model_save(r->directory.best, &r->lm, &r->vocab, training, NULL, 0, err)
+                          : sru_fail(err, SRU_ENOMEM, "out of memory");
+        json_decref(training);
+    }
+    report(r, lr, train, valid, best);
+    if (!status)
+        status = record(r, lr, valid, err);
+    return status ? status : save(r, err);
+}
+
+/* One step, and what is due after it. */
+static sru_status step(struct run *r, struct sru_error *err)
+{
+    const double lr = rate(r), from = now();
+    double loss;
+    sru_status status = sru_trainer_step(&r->trainer, lr, &loss, err);
+
+    if (status)
+        return status;
+    const double speed = (double)(r->s->batch * r->s->unroll) / (now() - from);
+    r->speed = r->speed > 0 ? 0.95 * r->speed + 0.05 * speed : speed;
+    r->counts.loss_sum += loss;
+    r->counts.loss_steps++;
+    report(r, lr, loss, NAN, false);
+    const uint64_t due = (uint64_t)(progress(r) * (double)r->s->evaluations);
+    if (due > r->counts.evaluations) {
+        r->counts.evaluations = due;
+        return evaluate(r, lr, loss, err);
+    }
+    if (r->trainer.step % r->s->log_every == 0)
+        status = record(r, lr, NAN, err);
+    if (!status && seconds_of(r) - r->saved >= r->s->save_every)
+        status = save(r, err);
+    return status;
+}
+
+static sru_status train(struct run *r, enum sru_ending *ending, struct sru_error *err)
+{
+    sru_status status = SRU_OK;
+
+    *ending = SRU_FINISHED;
+    if (progress(r) >= 1)
+        return sru_fail(err, SRU_EINVAL, "the run in %s is finished, after %" PRIu64 " steps; give a larger --%s to go on", r->s->out,
+                        r->trainer.step, r->s->steps ? "steps" : "time");
+    while (!status && progress(r) < 1) {
+        if (r->watcher->stop(r->watcher->context))
+            *ending = SRU_INTERRUPTED;
+        else if (r->s->stop_at && r->trainer.step >= r->s->stop_at)
+            *ending = SRU_STOPPED_AT;
+        if (*ending != SRU_FINISHED)
+            return save(r, err);
+        status = step(r, err);
+    }
+    return status;
+}
+
+/* The best model on the test part; the weights at hand are no longer needed. */
+static sru_status test(struct run *r, double *nats, struct sru_error *err)
+{
+    struct sru_model_file f;
+    sru_status status = sru_model_file_open(&f, r->directory.best, err);
+
+    if (status)
+        return status;
+    if (!(status = sru_model_file_weights(&f, &r->lm, err)))
+        status = evaluate_part(r, 2, nats, err);
+    sru_model_file_close(&f);
+    return status;
+}
+
+sru_status sru_run(const struct sru_run_settings *s, struct sru_dev *dev, const struct sru_watcher *watcher,
+                   struct sru_outcome *outcome, struct sru_error *err)
+{
+    struct run r = { .s = s, .watcher = watcher, .dev = dev, .began = now(), .metrics.fd = -1, .directory.lock = -1 };
+    sru_status status = open_texts(&r, err);   /* before the directory, which a wrong file name shall not make */
+
+    *outcome = (struct sru_outcome){ .valid = NAN, .test = NAN };
+    if (!status)
+        status = sru_directory_open(&r.directory, s->out, s->resume, err);
+    if (!status)
+        status = begin(&r, err);
+    if (!status)
+        status = train(&r, &outcome->ending, err);
+    outcome->step = r.trainer.step;
+    if (!status && r.counts.best > 0)
+        outcome->valid = r.counts.best;
+    if (!status && outcome->ending == SRU_FINISHED && r.parts[2].size >= 2)
+        status = test(&r, &outcome->test, err);
+    end(&r);
+    return status;
+}

@@ -1,0 +1,62 @@
+/* A training run: texts, model, schedule, evaluations, checkpoints and metrics in a directory. */
+#ifndef SRU_TRAIN_RUN_H
+#define SRU_TRAIN_RUN_H
+
+#include <jansson.h>
+
+#include "src/model/config.h"
+#include "src/ops.h"
+#include "src/train/optimizer.h"
+
+struct sru_run_settings {
+    const char *data, *valid, *test;   /* files; valid NULL: parts of data by `split` */
+    double   split[3];                 /* percent: train, valid, test */
+    const char *out;                   /* directory */
+    bool     resume;
+    uint64_t seed;
+    struct sru_config config;          /* its vocab comes from the data */
+    size_t   batch, unroll;            /* B, T */
+    struct sru_optimizer optimizer;
+    double   lr, warmup, clip;         /* peak, share of the run, largest norm of the gradient (0: any) */
+    uint64_t steps;                    /* length of the run, or 0: ... */
+    double   seconds;                  /* ... by time, all sessions together */
+    uint64_t stop_at;                  /* end this session after so many steps of the run; 0: at the end */
+    size_t   evaluations, log_every;   /* over the run; steps between records of the metrics */
+    double   save_every;               /* seconds */
+    json_t  *stored;                   /* what a checkpoint remembers of all this; gains the data's fingerprint */
+};
+
+/* What happened last: after every step, and (valid not NaN) after every evaluation. */
+struct sru_report {
+    uint64_t step, steps, tokens;      /* steps 0: by time */
+    double   progress;                 /* 0 to 1 */
+    double   seconds, left;            /* of training; an estimate of what remains */
+    double   speed;                    /* tokens a second, lately */
+    double   lr, train, valid;         /* mean nats a token */
+    bool     best;
+};
+
+struct sru_watcher {
+    void *context;
+    void (*begin)(void *context, const struct sru_config *, uint64_t parameters, size_t train, size_t valid, size_t test);
+    void (*report)(void *context, const struct sru_report *);
+    bool (*stop)(void *context);       /* asked between steps: save and end the session? */
+};
+
+enum sru_ending { SRU_FINISHED, SRU_STOPPED_AT, SRU_INTERRUPTED };
+
+struct sru_outcome {
+    enum sru_ending ending;
+    uint64_t step;
+    double   valid, test;              /* best mean nats on the valid part, that model's on the test part; NaN: none */
+};
+
+/*
+ * Train until the run or the session ends.  The directory then holds last.safetensors (the run, to resume) and
+ * best.safetensors (the model that did best on the valid part).
+ * @return SRU_EDIVERGED, SRU_EIO, SRU_EFORMAT, SRU_ENOMEM, SRU_EINVAL, SRU_EDEVICE; the files then are those of the last save.
+ */
+sru_status sru_run(const struct sru_run_settings *s, struct sru_dev *dev, const struct sru_watcher *watcher,
+                   struct sru_outcome *outcome, struct sru_error *err);
+
+#endif
