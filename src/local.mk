@@ -23,5 +23,7 @@ libsru_la_CFLAGS = $(AM_CFLAGS)
 libsru_la_LDFLAGS = -version-info 0:0:0 -no-undefined
 
 bin_PROGRAMS += sru-lm
-sru_lm_SOURCES = src/cli/sru-lm.c
+sru_lm_SOURCES = src/cli/sru-lm.c src/cli/cli.h src/cli/options.c src/cli/messages.c src/cli/words.h src/cli/words.c \
+  src/cli/device.c src/cli/progress.h src/cli/progress.c src/cli/train-options.h src/cli/train-options.c \
+  src/cli/cmd-train.c
 sru_lm_LDADD = libcore.la

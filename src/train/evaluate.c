@@ -7,11 +7,11 @@
 #include "src/train/evaluate.h"
 
 static sru_status run(struct sru_net *net, const struct sru_vocab *v, struct sru_part part, const char *name, int32_t *ids,
-                      float *nll, struct sru_loss *loss, struct sru_error *err)
+                      float *nll, const struct sru_stop *stop, struct sru_loss *loss, struct sru_error *err)
 {
     sru_status status = SRU_OK;
 
-    for (size_t at = 0; at + 1 < part.size && !status;) {
+    for (size_t at = 0; at + 1 < part.size && !status && !(stop && stop->asked(stop->context));) {
         const size_t t = sru_min(net->T, part.size - 1 - at);
 
         if (!(status = sru_vocab_encode(v, part.data, at, t + 1, ids, name, err)))
@@ -25,7 +25,7 @@ static sru_status run(struct sru_net *net, const struct sru_vocab *v, struct sru
 }
 
 sru_status sru_evaluate(struct sru_net *net, const struct sru_vocab *v, struct sru_part part, const char *name,
-                        struct sru_loss *loss, struct sru_error *err)
+                        const struct sru_stop *stop, struct sru_loss *loss, struct sru_error *err)
 {
     int32_t *ids = malloc((net->T + 1) * sizeof *ids);
     float *nll = malloc(net->T * sizeof *nll);
@@ -38,7 +38,7 @@ sru_status sru_evaluate(struct sru_net *net, const struct sru_vocab *v, struct s
     else if (!ids || !nll)
         status = sru_fail(err, SRU_ENOMEM, "out of memory to evaluate");
     else
-        status = run(net, v, part, name, ids, nll, loss, err);
+        status = run(net, v, part, name, ids, nll, stop, loss, err);
     free(ids);
     free(nll);
     return status;

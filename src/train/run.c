@@ -203,24 +203,35 @@ static sru_status save(struct run *r, struct sru_error *err)
     return sru_checkpoint_save(r->directory.last, &r->trainer, &r->counts, &r->vocab, r->s->stored, err);
 }
 
+/* nats: NaN where the user did not wait for the end. */
 static sru_status evaluate_part(struct run *r, size_t i, double *nats, struct sru_error *err)
 {
     static const char *const names[] = { "the training text", "the valid text", "the test text" };
+    const struct sru_stop stop = { r->watcher->stop, r->watcher->context };
     struct sru_loss loss;
-    const sru_status status = sru_evaluate(&r->reader, &r->vocab, r->parts[i], names[i], &loss, err);
+    const sru_status status = sru_evaluate(&r->reader, &r->vocab, r->parts[i], names[i], &stop, &loss, err);
 
-    *nats = status ? NAN : loss.nats / (double)loss.count;
+    *nats = status || loss.count + 1 < r->parts[i].size ? NAN : loss.nats / (double)loss.count;
     return status;
 }
 
-/* The valid part, the best model so far, and the run: in this order, so that what last.safetensors says is on disk already. */
-static sru_status evaluate(struct run *r, double lr, double train, struct sru_error *err)
+/* Evaluations that should have been by now. */
+static uint64_t due(const struct run *r)
 {
+    return (uint64_t)(progress(r) * (double)r->s->evaluations);
+}
+
+/* The valid part, the best model so far, and the run: in this order, so that what last.safetensors says is on disk already. */
+static sru_status evaluate(struct run *r, struct sru_error *err)
+{
+    const uint64_t number = due(r);
+    const double lr = rate(r), train = r->counts.loss_steps ? r->counts.loss_sum / (double)r->counts.loss_steps : NAN;
     double valid;
     sru_status status = evaluate_part(r, 1, &valid, err);
 
-    if (status)
+    if (status || isnan(valid))
         return status;
+    r->counts.evaluations = number;
     const bool best = r->counts.best == 0 || valid < r->counts.best;
     if (best) {
         json_t *training = json_pack("{s:I, s:I, s:f, s:f}", "step", (json_int_t)r->trainer.step, "tokens", (json_int_t)tokens_of(r),
@@ -236,7 +247,7 @@ static sru_status evaluate(struct run *r, double lr, double train, struct sru_er
     return status ? status : save(r, err);
 }
 
-/* One step, and what is due after it. */
+/* One step, its record and, now and then, a checkpoint. */
 static sru_status step(struct run *r, struct sru_error *err)
 {
     const double lr = rate(r), from = now();
@@ -250,11 +261,8 @@ static sru_status step(struct run *r, struct sru_error *err)
     r->counts.loss_sum += loss;
     r->counts.loss_steps++;
     report(r, lr, loss, NAN, false);
-    const uint64_t due = (uint64_t)(progress(r) * (double)r->s->evaluations);
-    if (due > r->counts.evaluations) {
-        r->counts.evaluations = due;
-        return evaluate(r, lr, loss, err);
-    }
+    if (due(r) > r->counts.evaluations)
+        return SRU_OK;   /* which records and saves */
     if (r->trainer.step % r->s->log_every == 0)
         status = record(r, lr, NAN, err);
     if (!status && seconds_of(r) - r->saved >= r->s->save_every)
@@ -267,10 +275,14 @@ static sru_status train(struct run *r, enum sru_ending *ending, struct sru_error
     sru_status status = SRU_OK;
 
     *ending = SRU_FINISHED;
-    if (progress(r) >= 1)
+    if (progress(r) >= 1 && r->counts.evaluations >= r->s->evaluations)
         return sru_fail(err, SRU_EINVAL, "the run in %s is finished, after %" PRIu64 " steps; give a larger --%s to go on", r->s->out,
                         r->trainer.step, r->s->steps ? "steps" : "time");
-    while (!status && progress(r) < 1) {
+    while (!status) {
+        if (due(r) > r->counts.evaluations)
+            status = evaluate(r, err);
+        if (status || (progress(r) >= 1 && r->counts.evaluations >= r->s->evaluations))
+            return status;
         if (r->watcher->stop(r->watcher->context))
             *ending = SRU_INTERRUPTED;
         else if (r->s->stop_at && r->trainer.step >= r->s->stop_at)

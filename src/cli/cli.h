@@ -1,0 +1,92 @@
+/* The command line: subcommands, their option tables, exit codes and messages. */
+#ifndef SRU_CLI_CLI_H
+#define SRU_CLI_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "src/error.h"
+
+/* Exit codes.  A training run stopped by SIGINT or SIGTERM exits 128 + the signal, after it has saved. */
+enum {
+    SRU_EXIT_OK = 0,
+    SRU_EXIT_FAILURE = 1,   /* files, data, memory, numbers */
+    SRU_EXIT_USAGE = 2      /* the command line */
+};
+
+enum sru_option_type {
+    SRU_OPT_FLAG,      /* bool; --no-NAME clears it */
+    SRU_OPT_STRING,    /* const char *; lives as long as argv */
+    SRU_OPT_SIZE,      /* size_t, with suffix k, m, g (1000) or Ki, Mi, Gi */
+    SRU_OPT_UINT64,    /* uint64_t, likewise */
+    SRU_OPT_DOUBLE,    /* double */
+    SRU_OPT_DURATION   /* double, seconds: 90, 90s, 10m, 1.5h, 2d */
+};
+
+struct sru_option {
+    const char *name;             /* long name, with dashes */
+    char        letter;           /* short form, or 0 */
+    enum sru_option_type type;
+    const char *metavar;          /* "FILE", "N", ...; NULL for flags */
+    const char *help;             /* one sentence; the default is written in it */
+    size_t      offset;           /* of the member in the settings struct */
+    double      min, max;         /* numbers: allowed range; both 0: any that the type holds */
+};
+
+struct sru_option_table {
+    const struct sru_option *options;
+    size_t n;
+};
+
+/*
+ * Parse argv[1..] with getopt_long; *first becomes the index of the first operand.
+ * @param set  [table.n] bool or NULL: set[i] becomes true, to tell given options from defaults
+ * @return SRU_OK; SRU_EINVAL with a message that names the option and what it accepts.
+ * --help is not in tables: main handles it before, by sru_options_want_help.
+ */
+sru_status sru_options_parse(struct sru_option_table table, void *settings, bool *set, int argc, char **argv,
+                             int *first, struct sru_error *err);
+
+/* true when --help or -h stands among the options (not as an option's argument, nor after "--"). */
+bool sru_options_want_help(struct sru_option_table table, int argc, char **argv);
+
+/* All options as a JSON object by name (NULL without memory), and back: strings stay the object's. */
+json_t *sru_options_to_json(struct sru_option_table table, const void *settings);
+sru_status sru_options_from_json(struct sru_option_table table, void *settings, json_t *object, struct sru_error *err);
+
+struct sru_cmd {
+    const char *name;
+    const char *synopsis;      /* "[OPTION]... MODEL" */
+    const char *summary;       /* one line of `sru-lm --help` */
+    const char *description;   /* a paragraph or more of `sru-lm NAME --help`, with examples */
+    const struct sru_option_table *table;
+    int (*run)(int argc, char **argv);   /* argv[0] is the subcommand; returns the exit code */
+};
+
+extern const struct sru_cmd sru_cmd_train, sru_cmd_eval, sru_cmd_generate, sru_cmd_info;
+
+/* Print help of a subcommand: synopsis, description, options with their help. */
+void sru_cmd_help(const struct sru_cmd *cmd, FILE *out);
+
+/* "sru-lm: message" on standard error; returns SRU_EXIT_FAILURE. */
+int sru_report_error(const struct sru_error *err);
+/* "sru-lm NAME: message" and a pointer to --help on standard error; returns SRU_EXIT_USAGE. */
+int sru_usage(const struct sru_cmd *cmd, const char *fmt, ...) SRU_PRINTF(2, 3);
+
+/* What every command that computes lets one choose. */
+struct sru_device_settings {
+    const char *kernels;
+    size_t threads;     /* 0: OpenMP's own choice */
+};
+#define SRU_DEVICE_OPTIONS(type, member)                                                                                      \
+    { "kernels", 0, SRU_OPT_STRING, "NAME", "Vector kernels: baseline, avx2 or avx512 (default: the best that runs here).",   \
+      offsetof(type, member.kernels), 0, 0 },                                                                                 \
+    { "threads", 0, SRU_OPT_SIZE, "N", "Threads (default: $OMP_NUM_THREADS, else one per core).",                             \
+      offsetof(type, member.threads), 1, 4096 }
+
+struct sru_dev;
+/* Set the number of threads and open the device. */
+sru_status sru_device_open(const struct sru_device_settings *s, struct sru_dev **dev, struct sru_error *err);
+
+#endif

@@ -1,0 +1,247 @@
+/* The options of `sru-lm train`: see train-options.h. */
+#include "config.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/cli/train-options.h"
+#include "src/text/text.h"
+#include "src/train/checkpoint.h"
+
+#define AT(member) offsetof(struct sru_train_options, member)
+#define MANY 1073741824.0   /* of anything counted */
+
+static const struct sru_option options[] = {
+    { "data", 'd', SRU_OPT_STRING, "FILE", "The text to learn; any bytes.", AT(data), 0, 0 },
+    { "out", 'o', SRU_OPT_STRING, "DIR", "Directory of the run, made where it is missing (default: sru-run).", AT(out), 0, 0 },
+    { "resume", 'r', SRU_OPT_FLAG, NULL, "Go on with the run in --out.", AT(resume), 0, 0 },
+    { "preset", 'p', SRU_OPT_STRING, "NAME", "Sizes and rates to begin with: tiny (about 1 million parameters), small (5) or medium (20) "
+      "(default: tiny).", AT(preset), 0, 0 },
+    { "time", 't', SRU_OPT_DURATION, "TIME", "Length of the run, such as 90s, 10m or 2h (default: 10m).", AT(time), 0, HUGE_VAL },
+    { "steps", 'n', SRU_OPT_UINT64, "N", "Length of the run in steps, instead of --time.", AT(steps), 0, 1e15 },
+    { "stop-at", 0, SRU_OPT_UINT64, "N", "Save and end this session after step N of the run, to resume it later.", AT(stop_at), 0, 1e15 },
+    { "seed", 's', SRU_OPT_UINT64, "N", "Seed of the first weights and of dropout (default: 1).", AT(seed), 0, 0 },
+    { "valid", 0, SRU_OPT_STRING, "FILE", "The text to evaluate on (default: a part of --data).", AT(valid), 0, 0 },
+    { "test", 0, SRU_OPT_STRING, "FILE", "A text for a last evaluation; needs --valid.", AT(test), 0, 0 },
+    { "split", 0, SRU_OPT_STRING, "A/B/C", "Percent of --data to train on, to evaluate on and to test with; or A/B (default: 90/5/5).",
+      AT(split), 0, 0 },
+
+    { "hidden", 0, SRU_OPT_SIZE, "N", "Hidden size d.", AT(config.n_d), 1, MANY },
+    { "projection", 0, SRU_OPT_SIZE, "N", "Attention size p.", AT(config.n_proj), 1, MANY },
+    { "layers", 0, SRU_OPT_SIZE, "N", "Layers.", AT(config.depth), 1, 10000 },
+    { "heads", 0, SRU_OPT_SIZE, "N", "Attention heads; they divide p (default: 1).", AT(config.heads), 1, MANY },
+    { "attention-every", 0, SRU_OPT_SIZE, "N", "Attention in every Nth layer (default: 1).", AT(config.attn_every_n_layers), 1, MANY },
+    { "attention-last", 0, SRU_OPT_SIZE, "N", "Attention in the last N layers alone; 0: as --attention-every says (default: 0).",
+      AT(config.attn_last_n_layers), 0, MANY },
+    { "attention-norm", 0, SRU_OPT_FLAG, NULL, "Normalise what attention gives (default: yes).", AT(config.attn_layer_norm), 0, 0 },
+    { "layer-norm", 0, SRU_OPT_FLAG, NULL, "Normalise the input of every layer (default: no).", AT(config.layer_norm), 0, 0 },
+    { "normalize-after", 0, SRU_OPT_FLAG, NULL, "With --layer-norm: normalise its output instead (default: no).",
+      AT(config.normalize_after), 0, 0 },
+    { "rescale", 0, SRU_OPT_FLAG, NULL, "Scale the highway's input by the size of its bias (default: no).", AT(config.rescale), 0, 0 },
+    { "highway-bias", 0, SRU_OPT_DOUBLE, "X", "First bias of the highway's gate (default: -2).", AT(config.highway_bias), -100, 100 },
+    { "window", 0, SRU_OPT_SIZE, "N", "Positions that attention sees in evaluation and generation (default: twice --unroll).",
+      AT(config.window), 0, MANY },
+
+    { "batch", 'b', SRU_OPT_SIZE, "N", "Streams B read side by side.", AT(batch), 1, MANY },
+    { "unroll", 'u', SRU_OPT_SIZE, "N", "Positions T of a step; as many before them are remembered.", AT(unroll), 1, MANY },
+    { "dropout", 0, SRU_OPT_DOUBLE, "P", "Share of activations dropped.", AT(config.dropout), 0, 0.99 },
+    { "attention-dropout", 0, SRU_OPT_DOUBLE, "P", "Share of attention dropped.", AT(config.attn_dropout), 0, 0.99 },
+    { "optimizer", 0, SRU_OPT_STRING, "NAME", "adamw or radam (default: adamw).", AT(optimizer), 0, 0 },
+    { "lr", 0, SRU_OPT_DOUBLE, "X", "Largest learning rate; a cosine takes it to 0.", AT(lr), 0, HUGE_VAL },
+    { "warmup", 0, SRU_OPT_DOUBLE, "X", "Share of the run over which the rate rises (default: 0.06).", AT(warmup), 0, 1 },
+    { "weight-decay", 0, SRU_OPT_DOUBLE, "X", "Decoupled weight decay (default: 0.1).", AT(weight_decay), 0, HUGE_VAL },
+    { "beta1", 0, SRU_OPT_DOUBLE, "X", "Decay of the first moment (default: 0.9).", AT(beta1), 0, 0.9999999 },
+    { "beta2", 0, SRU_OPT_DOUBLE, "X", "Decay of the second moment; 0: the optimizer's usual one, 0.95 for adamw and 0.999 for radam "
+      "(default: 0).", AT(beta2), 0, 0.9999999 },
+    { "clip", 0, SRU_OPT_DOUBLE, "X", "Largest norm of the gradient; 0: any (default: 1).", AT(clip), 0, HUGE_VAL },
+    { "evals", 0, SRU_OPT_SIZE, "N", "Evaluations over the run, evenly spaced (default: 10).", AT(evaluations), 1, MANY },
+    { "log-every", 0, SRU_OPT_SIZE, "N", "Steps between records of metrics.jsonl (default: 50).", AT(log_every), 1, MANY },
+    { "save-every", 0, SRU_OPT_DURATION, "TIME", "Time between checkpoints besides those of evaluations (default: 5m).",
+      AT(save_every), 0, HUGE_VAL },
+    SRU_DEVICE_OPTIONS(struct sru_train_options, device),
+};
+const struct sru_option_table sru_train_table = { options, sizeof options / sizeof *options };
+
+/* Without the device's, which are a session's own. */
+static const struct sru_option_table run_table = { options, sizeof options / sizeof *options - 2 };
+
+/* What a session may choose anew; all else is the run's for good. */
+static const char *const per_session[] = { "out", "resume", "data", "valid", "test", "time", "steps", "stop-at", "evals", "log-every",
+                                           "save-every", "kernels", "threads" };
+
+/* ---- Presets ------------------------------------------------------------------------------------- */
+
+const char sru_preset_names[] = "tiny, small and medium";
+
+static const struct {
+    const char *name;
+    size_t n_d, n_proj, depth, batch, unroll;
+    double lr, dropout;
+} presets[] = {
+    { "tiny", 512, 128, 4, 4, 128, 4e-3, 0 },
+    { "small", 1024, 256, 4, 8, 128, 2e-3, 0.05 },
+    { "medium", 1536, 384, 8, 8, 256, 1.5e-3, 0.1 },
+};
+
+bool sru_train_preset(const char *name, struct sru_train_options *o)
+{
+    *o = (struct sru_train_options){
+        .out = "sru-run", .split = "90/5/5", .preset = name, .optimizer = "adamw", .seed = 1, .config = sru_config_default(),
+        .evaluations = 10, .log_every = 50, .warmup = 0.06, .clip = 1, .weight_decay = 0.1, .beta1 = 0.9, .save_every = 300,
+    };
+    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)
+        if (strcmp(presets[i].name, name) == 0) {
+            o->config.n_d = presets[i].n_d;
+            o->config.n_proj = presets[i].n_proj;
+            o->config.depth = presets[i].depth;
+            o->config.dropout = o->config.attn_dropout = presets[i].dropout;
+            o->batch = presets[i].batch;
+            o->unroll = presets[i].unroll;
+            o->lr = presets[i].lr;
+            return true;
+        }
+    return false;
+}
+
+/* ---- The command line ------------------------------------------------------------------------------- */
+
+/* The settings in the checkpoint of the run in `out`. */
+static sru_status stored_settings(const char *out, json_t **settings, struct sru_error *err)
+{
+    struct sru_model_file f;
+    char path[4096];
+
+    if (snprintf(path, sizeof path, "%s/last.safetensors", out) >= (int)sizeof path)
+        return sru_fail(err, SRU_EIO, "the name of the directory is too long: %.80s...", out);
+    const sru_status status = sru_model_file_open(&f, path, err);
+    if (status)
+        return status;
+    *settings = json_deep_copy(sru_checkpoint_settings(&f));
+    sru_model_file_close(&f);
+    return *settings ? SRU_OK : sru_fail(err, SRU_EFORMAT, "%s holds a model, but no run to resume", path);
+}
+
+static sru_status check_given(const bool *set, struct sru_error *err)
+{
+    for (size_t i = 0; i < sru_train_table.n; i++) {
+        bool ok = !set[i];
+
+        for (size_t k = 0; k < sizeof per_session / sizeof *per_session; k++)
+            ok = ok || strcmp(per_session[k], options[i].name) == 0;
+        if (!ok)
+            return sru_fail(err, SRU_EINVAL, "option '--%s' belongs to the run and cannot change when it is resumed", options[i].name);
+    }
+    return SRU_OK;
+}
+
+static bool given(const bool *set, const char *name)
+{
+    for (size_t i = 0; i < sru_train_table.n; i++)
+        if (strcmp(options[i].name, name) == 0)
+            return set[i];
+    return false;
+}
+
+static sru_status parse(struct sru_train_options *o, bool *set, int argc, char **argv, struct sru_error *err)
+{
+    int first;
+    const sru_status status = sru_options_parse(sru_train_table, o, set, argc, argv, &first, err);
+
+    if (!status && first < argc)
+        return sru_fail(err, SRU_EINVAL, "'%.80s' is not an option; the text is given as --data FILE", argv[first]);
+    return status;
+}
+
+/* The values that the command line is laid over: the preset's, or those of the run. */
+static sru_status set_defaults(struct sru_train_options *o, const bool *set, struct sru_error *err)
+{
+    const struct sru_train_options looked = *o;   /* what the command line alone says */
+    sru_status status;
+
+    if (!looked.resume)
+        return sru_train_preset(looked.preset ? looked.preset : "tiny", o)
+            ? SRU_OK
+            : sru_fail(err, SRU_EINVAL, "no preset is named '%.60s': there are %s", looked.preset, sru_preset_names);
+    if ((status = check_given(set, err)) || (status = stored_settings(looked.out ? looked.out : "sru-run", &o->before, err))
+        || (status = sru_options_from_json(run_table, o, o->before, err)))
+        return status;
+    o->stop_at = 0;   /* of the session that gave it */
+    return SRU_OK;
+}
+
+/* --steps or --time, and what the next checkpoint is to remember. */
+static sru_status settle(struct sru_train_options *o, const bool *set, struct sru_error *err)
+{
+    if (given(set, "steps") && given(set, "time"))
+        return sru_fail(err, SRU_EINVAL, "--steps and --time both say how long the run is: give one");
+    if (given(set, "steps"))
+        o->time = 0;
+    if (given(set, "time"))
+        o->steps = 0;
+    if (o->steps == 0 && !(o->time > 0))
+        o->time = 600;
+    if (!(o->stored = sru_options_to_json(run_table, o)))
+        return sru_fail(err, SRU_ENOMEM, "out of memory");
+    if (o->before)
+        json_object_set(o->stored, "fingerprint", json_object_get(o->before, "fingerprint"));
+    return SRU_OK;
+}
+
+sru_status sru_train_options_read(struct sru_train_options *o, int argc, char **argv, struct sru_error *err)
+{
+    bool *set = calloc(sru_train_table.n, sizeof *set);
+    sru_status status;
+
+    *o = (struct sru_train_options){ .out = NULL };
+    if (!set)
+        return sru_fail(err, SRU_ENOMEM, "out of memory");
+    if (!(status = parse(o, set, argc, argv, err)) && !(status = set_defaults(o, set, err))
+        && !(status = parse(o, set, argc, argv, err)))
+        status = settle(o, set, err);
+    free(set);
+    return status;
+}
+
+void sru_train_options_close(struct sru_train_options *o)
+{
+    json_decref(o->before);
+    json_decref(o->stored);
+}
+
+/* ---- The run's settings ----------------------------------------------------------------------------------- */
+
+sru_status sru_train_settings(const struct sru_train_options *o, struct sru_run_settings *s, struct sru_error *err)
+{
+    struct sru_config checked;
+    sru_status status;
+
+    *s = (struct sru_run_settings){
+        .data = o->data, .valid = o->valid, .test = o->test, .out = o->out, .resume = o->resume, .seed = o->seed, .config = o->config,
+        .batch = o->batch, .unroll = o->unroll, .lr = o->lr, .warmup = o->warmup, .clip = o->clip, .steps = o->steps,
+        .seconds = o->time, .stop_at = o->stop_at, .evaluations = o->evaluations, .log_every = o->log_every,
+        .save_every = o->save_every, .stored = o->stored,
+    };
+    if (!o->data)
+        return sru_fail(err, SRU_EINVAL, "--data FILE is missing: the text to learn");
+    if (o->test && !o->valid)
+        return sru_fail(err, SRU_EINVAL, "--test needs --valid: both texts stand beside --data, or both are parts of it");
+    if (!sru_split_parse(o->split, s->split))
+        return sru_fail(err, SRU_EINVAL, "option '--split': '%.40s' is not percentages such as 90/5/5 or 90/10", o->split);
+    if (!sru_optimizer_parse(o->optimizer, &s->optimizer))
+        return sru_fail(err, SRU_EINVAL, "option '--optimizer': '%.40s' is none: give adamw or radam", o->optimizer);
+    s->optimizer.weight_decay = o->weight_decay;
+    s->optimizer.beta1 = o->beta1;
+    if (o->beta2 > 0)
+        s->optimizer.beta2 = o->beta2;
+    if (s->config.window == 0)
+        s->config.window = 2 * o->unroll;
+    checked = s->config;
+    checked.vocab = 1;   /* known with the text */
+    if ((status = sru_config_check(&checked, err)))
+        return status;
+    if (o->batch > SIZE_MAX / 64 / o->unroll)
+        return sru_fail(err, SRU_EINVAL, "--batch %zu and --unroll %zu are too large together", o->batch, o->unroll);
+    return SRU_OK;
+}
