@@ -1,0 +1,190 @@
+/* One position at a time: see decode.h. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "src/model/decode.h"
+#include "src/size.h"
+
+/*
+ * The order of keys does not matter to attention, so a cache of window + 1 rows is a ring: position n stands in
+ * row window - n % (window + 1).  It fills from its end, which is where operators look for the part of a memory
+ * that exists.
+ */
+struct sru_decoder_layer {
+    sru_act *k, *v;   /* [B,window+1,p] with attention */
+    float   *c;       /* [B,d] */
+};
+
+static size_t cache_rows(const struct sru_decoder *d)
+{
+    return d->window + 1;
+}
+
+uint64_t sru_decoder_bytes(const struct sru_lm *lm, size_t B, size_t window)
+{
+    const struct sru_config *c = &lm->config;
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < c->depth; i++) {
+        if (lm->params.layers[i].attends)
+            sum += (uint64_t)2 * B * (window + 1) * c->n_proj * lm->dev->act_bytes;
+        sum += (uint64_t)B * c->n_d * sizeof(float);
+    }
+    return sum;
+}
+
+void sru_decoder_close(struct sru_decoder *d)
+{
+    const struct sru_ops *ops = d->lm->dev->ops;
+    struct sru_dev *dev = d->lm->dev;
+
+    for (size_t i = 0; d->layers && i < d->lm->config.depth; i++) {
+        ops->release(dev, d->layers[i].k);
+        ops->release(dev, d->layers[i].v);
+        ops->release(dev, d->layers[i].c);
+    }
+    free(d->layers);
+    ops->release(dev, d->x);
+    ops->release(dev, d->h);
+    ops->release(dev, d->z);
+    ops->release(dev, d->A);
+    ops->release(dev, d->a);
+    ops->release(dev, d->tokens);
+    ops->release(dev, d->logits);
+    *d = (struct sru_decoder){ .lm = NULL };
+}
+
+static bool allocate(struct sru_decoder *d)
+{
+    const struct sru_config *c = &d->lm->config;
+    struct sru_dev *dev = d->lm->dev;
+    const struct sru_ops *ops = dev->ops;
+    const size_t hidden = d->B * c->n_d * dev->act_bytes, row = d->B * c->n_proj * dev->act_bytes;
+    bool ok = (d->layers = calloc(c->depth, sizeof *d->layers)) && (d->x = ops->alloc(dev, hidden))
+        && (d->h = ops->alloc(dev, hidden)) && (d->z = ops->alloc(dev, row)) && (d->A = ops->alloc(dev, row))
+        && (d->a = ops->alloc(dev, row)) && (d->tokens = ops->alloc(dev, d->B * sizeof *d->tokens))
+        && (d->logits = ops->alloc(dev, d->B * c->vocab * sizeof *d->logits));
+
+    for (size_t i = 0; i < c->depth && ok; i++) {
+        struct sru_decoder_layer *l = &d->layers[i];
+
+        ok = (l->c = ops->alloc(dev, d->B * c->n_d * sizeof *l->c)) != NULL;
+        if (ok && d->lm->params.layers[i].attends)
+            ok = (l->k = ops->alloc(dev, row * cache_rows(d))) && (l->v = ops->alloc(dev, row * cache_rows(d)));
+    }
+    return ok;
+}
+
+sru_status sru_decoder_open(struct sru_decoder *d, struct sru_lm *lm, size_t B, size_t window, struct sru_error *err)
+{
+    const struct sru_config *c = &lm->config;
+    const struct sru_shape shape = { .B = B, .T = 1, .M = window, .d = c->n_d, .p = c->n_proj, .H = c->heads, .V = c->vocab };
+    size_t bytes;
+    sru_status status;
+
+    *d = (struct sru_decoder){ .lm = lm, .B = B, .window = window };
+    if (window > SIZE_MAX / 2 || !sru_mul(B, window + 1, &bytes) || !sru_mul(bytes, c->n_proj + c->heads, &bytes)
+        || bytes > SIZE_MAX / 64)
+        return sru_fail(err, SRU_EINVAL, "%zu streams with a window of %zu positions are too large", B, window);
+    if ((status = lm->dev->ops->reserve(lm->dev, &shape, err)))
+        return status;
+    if (allocate(d))
+        return SRU_OK;
+    sru_decoder_close(d);
+    return sru_fail(err, SRU_ENOMEM, "out of memory for the keys and values of %zu streams and %zu positions", B, window);
+}
+
+void sru_decoder_reset(struct sru_decoder *d)
+{
+    struct sru_dev *dev = d->lm->dev;
+
+    for (size_t i = 0; i < d->lm->config.depth; i++)
+        dev->ops->zero(dev, d->layers[i].c, d->B * d->lm->config.n_d * sizeof(float));
+    d->position = 0;
+}
+
+/* ---- One position ------------------------------------------------------------------------------ */
+
+static void attend(struct sru_decoder *d, const struct sru_layer *l, size_t p)
+{
+    struct sru_dev *dev = d->lm->dev;
+    const struct sru_decoder_layer *cache = &d->layers[l->i];
+    const size_t rows = cache_rows(d), at = d->window - d->position % rows;
+    const struct sru_rows z = { d->z, p }, k = { cache->k, rows * p }, v = { cache->v, rows * p };
+    struct sru_linear project = { .B = d->B, .rows = 1, .in = p, .out = p, .w = l->w2k, .x = z, .y = { sru_at(dev, k.p, at * p), k.stride } };
+    const struct sru_attend s = {
+        .B = d->B, .T = 1, .M = d->window, .H = d->lm->config.heads, .p = p, .present = sru_min(d->position, d->window),
+        .q = z, .k = k, .v = v, .out = { d->A, p },
+    };
+
+    dev->ops->linear(dev, &project);
+    project.w = l->w2v;
+    project.y.p = sru_at(dev, v.p, at * p);
+    dev->ops->linear(dev, &project);
+    dev->ops->attend(dev, &s);
+}
+
+/* From d->x to d->x, by way of d->h. */
+static void layer(struct sru_decoder *d, size_t i)
+{
+    const struct sru_config *c = &d->lm->config;
+    struct sru_dev *dev = d->lm->dev;
+    const struct sru_layer l = sru_layer_of(d->lm, i);
+    const size_t n = c->n_d, p = c->n_proj;
+    const struct sru_rows x = { d->x, n }, h = { d->h, n }, z = { d->z, p };
+    struct sru_norm norm = { .B = d->B, .T = 1, .cols = n, .gamma = l.norm_w, .beta = l.norm_b };
+    struct sru_linear project = { .B = d->B, .rows = 1, .in = n, .out = p, .w = l.w1, .x = x, .y = z };
+    struct sru_norm combine = { .B = d->B, .T = 1, .cols = p, .r = z, .gamma = l.gamma, .beta = l.beta, .y = { d->a, p } };
+
+    if (c->layer_norm && !c->normalize_after) {
+        norm.r = x;
+        norm.y = h;
+        dev->ops->norm(dev, &norm);
+        project.x = h;
+    }
+    dev->ops->linear(dev, &project);
+    if (l.attends) {
+        attend(d, &l, p);
+        combine.a = (struct sru_rows){ d->A, p };
+        combine.alpha = l.alpha;
+    }
+    dev->ops->norm(dev, &combine);
+    const struct sru_recur recur = {
+        .B = d->B, .T = 1, .d = n, .p = p, .scale = sru_config_scale(c), .a = combine.y, .w3 = l.w3, .x = x, .v = l.v,
+        .bias = l.bias, .c0 = d->layers[i].c, .c1 = d->layers[i].c, .h = h,
+    };
+    dev->ops->recur(dev, &recur);
+    if (c->layer_norm && c->normalize_after) {
+        norm.r = h;
+        norm.y = h;
+        dev->ops->norm(dev, &norm);
+    }
+    d->h = x.p;
+    d->x = h.p;
+}
+
+sru_status sru_decoder_read(struct sru_decoder *d, const int32_t *tokens, float *logits, struct sru_error *err)
+{
+    const struct sru_config *c = &d->lm->config;
+    const struct sru_params *p = &d->lm->params;
+    struct sru_dev *dev = d->lm->dev;
+    const size_t V = c->vocab;
+    const struct sru_embed embed = { .B = d->B, .T = 1, .d = c->n_d, .V = V, .tokens = d->tokens, .table.w = d->lm->w + p->embedding,
+                                     .x = { d->x, c->n_d } };
+
+    dev->ops->put(dev, d->tokens, tokens, d->B * sizeof *tokens);
+    dev->ops->embed(dev, &embed);
+    for (size_t i = 0; i < c->depth; i++)
+        layer(d, i);
+    d->position++;
+    if (logits) {
+        const struct sru_predict predict = { .B = d->B, .T = 1, .d = c->n_d, .V = V, .h = { d->x, c->n_d }, .w.w = d->lm->w + p->out_w,
+                                             .bias.w = d->lm->w + p->out_b, .logits = d->logits };
+        dev->ops->predict(dev, &predict);
+    }
+    const sru_status status = dev->ops->sync(dev, err);
+    if (!status && logits)
+        dev->ops->get(dev, logits, d->logits, d->B * V * sizeof *logits);
+    return status;
+}
