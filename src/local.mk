@@ -8,7 +8,7 @@ libcore_la_SOURCES = \
   src/io/safetensors-write.c \
   src/model/config.h src/model/config.c src/model/params.h src/model/params.c src/model/lm.h src/model/lm.c \
   src/model/decode.h src/model/decode.c src/model/layer.c src/model/net.c src/model/file.h src/model/file.c \
-  src/text/text.h src/text/text.c src/text/vocab.c src/text/streams.c \
+  src/text/text.h src/text/text.c src/text/vocab.c src/text/streams.c src/text/sample.h src/text/sample.c \
   src/train/schedule.h src/train/schedule.c src/train/optimizer.h src/train/optimizer.c src/train/metrics.h \
   src/train/metrics.c src/train/evaluate.h src/train/evaluate.c src/train/trainer.h src/train/trainer.c \
   src/train/checkpoint.h src/train/checkpoint.c src/train/directory.h src/train/directory.c src/train/run.h \
@@ -25,5 +25,5 @@ libsru_la_LDFLAGS = -version-info 0:0:0 -no-undefined
 bin_PROGRAMS += sru-lm
 sru_lm_SOURCES = src/cli/sru-lm.c src/cli/cli.h src/cli/options.c src/cli/messages.c src/cli/words.h src/cli/words.c \
   src/cli/device.c src/cli/progress.h src/cli/progress.c src/cli/train-options.h src/cli/train-options.c \
-  src/cli/cmd-train.c
+  src/cli/load.h src/cli/load.c src/cli/cmd-train.c src/cli/cmd-eval.c src/cli/cmd-generate.c src/cli/cmd-info.c
 sru_lm_LDADD = libcore.la

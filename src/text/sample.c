@@ -1,0 +1,96 @@
+/* Choosing the next token: see sample.h. */
+#include "config.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "simd/philox.h"
+#include "src/size.h"
+#include "src/text/sample.h"
+
+#define DRAW 0xFFFFFFFEu   /* a place that no dropout mask has */
+
+static int32_t find_best(const float *logits, size_t V)
+{
+    int32_t best = -1;
+
+    for (size_t i = 0; i < V; i++) {
+        if (isnan(logits[i]) || logits[i] == INFINITY)
+            return -1;
+        if (logits[i] > -INFINITY && (best < 0 || logits[i] > logits[best]))
+            best = (int32_t)i;
+    }
+    return best;
+}
+
+static int by_weight(const void *a, const void *b)
+{
+    const struct sru_candidate *x = a, *y = b;
+
+    if (x->weight != y->weight)
+        return x->weight > y->weight ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static double total_weight(const struct sru_candidate *c, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += c[i].weight;
+    return sum;
+}
+
+/* The fewest candidates, best first, that have the share p of the weight; at least one. */
+static size_t keep_top_p(const struct sru_candidate *c, size_t n, double p)
+{
+    const double enough = p * total_weight(c, n);
+    double sum = 0;
+    size_t kept = 0;
+
+    do
+        sum += c[kept++].weight;
+    while (kept < n && sum < enough);
+    return kept;
+}
+
+/* Candidates with exp(score / temperature), relative to the best, that top-k and top-p leave. */
+static size_t gather(const struct sru_sampler *s, const float *logits, size_t V, int32_t best, struct sru_candidate *c)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < V; i++) {
+        const double weight = exp(((double)logits[i] - (double)logits[best]) / s->temperature);
+        if (weight > 0)
+            c[n++] = (struct sru_candidate){ weight, (int32_t)i };
+    }
+    if ((s->top_k > 0 && s->top_k < n) || s->top_p < 1)
+        qsort(c, n, sizeof *c, by_weight);
+    if (s->top_k > 0)
+        n = sru_min(n, s->top_k);
+    return s->top_p < 1 ? keep_top_p(c, n, s->top_p) : n;
+}
+
+/* Uniform in [0,1), 53 bits. */
+static double draw(uint64_t seed, uint64_t position)
+{
+    uint32_t c[4] = { (uint32_t)position, (uint32_t)(position >> 32), 0, DRAW };
+
+    sru_philox(c, seed);
+    return ((double)(c[0] >> 5) * 67108864.0 + (double)(c[1] >> 6)) / 9007199254740992.0;
+}
+
+int32_t sru_sample(const struct sru_sampler *s, const float *logits, size_t V, uint64_t position, struct sru_candidate *work)
+{
+    const int32_t best = find_best(logits, V);
+
+    if (best < 0 || s->temperature <= 0)
+        return best;
+    const size_t n = gather(s, logits, V, best, work);
+    const double target = draw(s->seed, position) * total_weight(work, n);
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        if ((sum += work[i].weight) > target)
+            return work[i].id;
+    return work[n - 1].id;   /* rounding left the sum a little below the target */
+}
