@@ -4,8 +4,8 @@ libsupport_la_SOURCES = tests/support.h tests/support.c tests/reference/referenc
 libsupport_la_LIBADD = libcore.la $(CHECK_LIBS)
 
 check_PROGRAMS += tests/check_error tests/check_files tests/check_ops tests/check_ops_layer \
-  tests/check_conformance tests/check_text tests/check_train tests/check_model
-TESTS += $(check_PROGRAMS)
+  tests/check_conformance tests/check_text tests/check_train tests/check_model tests/check_sample
+TESTS += $(check_PROGRAMS) tests/commands.sh tests/manual.sh
 tests_check_error_SOURCES = tests/check_error.c
 tests_check_files_SOURCES = tests/check_files.c
 tests_check_ops_SOURCES = tests/check_ops.c tests/gradient.h tests/gradient.c
@@ -14,6 +14,7 @@ tests_check_conformance_SOURCES = tests/check_conformance.c
 tests_check_text_SOURCES = tests/check_text.c
 tests_check_train_SOURCES = tests/check_train.c
 tests_check_model_SOURCES = tests/check_model.c
+tests_check_sample_SOURCES = tests/check_sample.c
 LDADD = libsupport.la
 
-EXTRA_DIST += tests/lsan.supp
+EXTRA_DIST += tests/lsan.supp tests/commands.sh tests/manual.sh

@@ -88,5 +88,7 @@ struct sru_device_settings {
 struct sru_dev;
 /* Set the number of threads and open the device. */
 sru_status sru_device_open(const struct sru_device_settings *s, struct sru_dev **dev, struct sru_error *err);
+/* From here on compute with one thread: for work so small that waking a second one costs more than it saves. */
+void sru_device_alone(void);
 
 #endif

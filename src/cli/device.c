@@ -12,3 +12,8 @@ sru_status sru_device_open(const struct sru_device_settings *s, struct sru_dev *
         omp_set_num_threads((int)s->threads);
     return sru_cpu_open(s->kernels, dev, err);
 }
+
+void sru_device_alone(void)
+{
+    omp_set_num_threads(1);
+}

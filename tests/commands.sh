@@ -1,0 +1,182 @@
+#!/bin/sh
+# The program as a user meets it: every command, what it prints, its exit codes and errors.  Counts like libcheck.
+set -u
+here=${srcdir:-.}
+sru=$PWD/sru-lm
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+checks=0 failures=0
+
+fail() { failures=$((failures + 1)); printf 'commands.sh: %s\n' "$*"; [ -s err ] && sed 's/^/    /' err; return 0; }
+
+# expect CODE WHAT COMMAND...: runs it, output to out and err, and checks the exit code.
+expect() {
+    checks=$((checks + 1)); want=$1 what=$2; shift 2
+    "$@" >out 2>err </dev/null
+    got=$?
+    [ "$got" = "$want" ] || fail "$what: exit code $got instead of $want"
+}
+# one line on standard error, with these words
+says() {
+    checks=$((checks + 1))
+    [ "$(grep -c '^sru-lm' err)" = 1 ] || fail "$what: not one line of error"
+    for word in "$@"; do
+        grep -q -e "$word" err || fail "$what: does not say '$word'"
+    done
+}
+holds() { checks=$((checks + 1)); grep -q -e "$2" "$1" || fail "$what: no '$2' in $1"; }
+check() { checks=$((checks + 1)); what=$1; shift; "$@" || fail "$what"; }
+
+i=0
+while [ $i -lt 300 ]; do echo "line $i is followed by line $((i + 1)), and so on."; i=$((i + 1)); done >text
+small='--hidden 32 --projection 8 --layers 2 --batch 2 --unroll 16 --threads 1'
+
+# ---- help, version, usage
+expect 0 '--version' "$sru" --version;              holds out '^sru-lm [0-9]'
+expect 0 '--help' "$sru" --help;                    holds out 'generate'
+expect 0 'help train' "$sru" help train;            holds out 'Usage: sru-lm train'
+expect 2 'no command' "$sru"
+expect 2 'unknown command' "$sru" trian;            says "trian" "did you mean 'train'"
+for c in train eval generate info; do
+    expect 0 "$c --help" "$sru" $c --help;          holds out "Usage: sru-lm $c"
+    expect 2 "$c: unknown option" "$sru" $c --bacth 3; says bacth
+    case $c in eval | generate) option=--window ;; *) option=--batch ;; esac
+    expect 2 "$c: option without its argument" "$sru" $c $option; says needs
+done
+expect 2 'train without data' "$sru" train;         says '--data'
+expect 2 'eval without model' "$sru" eval --data text; says MODEL
+expect 2 'eval without data' "$sru" eval m;         says '--data'
+expect 2 'two models' "$sru" generate a b;          says "'b'"
+expect 2 'info of nothing' "$sru" info;             says MODEL
+
+# ---- option values
+while read -r option value word; do
+    expect 2 "train $option $value" "$sru" train --data text $option "$value"
+    says -- "${option#--}" "$word"
+done <<'END'
+--batch 0 range
+--batch -1 whole
+--batch 3x whole
+--batch 99999999999999999999999 large
+--unroll 1.5 whole
+--dropout 1 range
+--dropout nan number
+--lr fast number
+--lr -1 small
+--time soon time
+--time 5y time
+--split 90 percentages
+--split 90/20 percentages
+--optimizer sgd adamw
+--preset huge medium
+--kernels mmx baseline
+--heads 7 divide
+END
+expect 2 'steps and time' "$sru" train --data text --steps 3 --time 3s; says '--time'
+expect 2 'test without valid' "$sru" train --data text --test text; says '--valid'
+expect 2 'resume with another model' "$sru" train --resume --hidden 64; says hidden
+expect 2 'an operand' "$sru" train text;            says '--data'
+expect 2 'top-p' "$sru" generate m --top-p 2;       says top-p
+
+# ---- data
+: >empty; printf 'ab' >short
+expect 1 'missing data' "$sru" train --data nowhere --out x; says nowhere 'No such file'
+expect 1 'empty data' "$sru" train --data empty --out x;     says 'empty is empty'
+expect 1 'a directory as data' "$sru" train --data . --out x; says directory
+expect 1 'short data' "$sru" train --data short --out x;     says 'too short'
+check 'a failed start makes no directory' [ ! -e x ]
+expect 1 'resume of nothing' "$sru" train --resume --out x;  says x
+expect 1 'resume without a run' "$sru" train --resume --data text --out .; says 'last.safetensors'
+expect 1 'out is a file' "$sru" train --data text --out text $small --steps 2; says 'text'
+
+# ---- a run
+# shellcheck disable=SC2086
+expect 0 'train' "$sru" train --data text --out run $small --steps 40 --evals 4
+holds out 'finished after step 40'; holds out 'test part'
+for f in last.safetensors best.safetensors metrics.jsonl; do check "run/$f" [ -s run/$f ]; done
+check 'nothing else in the directory' [ "$(find run -type f | wc -l)" = 3 ]
+expect 1 'a second run in one directory' "$sru" train --data text --out run $small --steps 2; says '--resume' run
+expect 1 'a finished run' "$sru" train --resume --out run;  says finished '--steps'
+expect 0 'a longer run' "$sru" train --resume --out run --steps 50; holds out 'finished after step 50'
+
+# ---- stopping
+# A background job of a shell ignores SIGINT; GNU env undoes that.
+signals='HUP TERM'
+env --default-signal=INT true 2>/dev/null && signals='HUP TERM INT'
+for signal in $signals; do
+    set -- "$sru"
+    [ $signal = INT ] && set -- env --default-signal=INT "$sru"
+    # shellcheck disable=SC2086
+    "$@" train --data text --out run-$signal $small --steps 1000000 >out 2>err &
+    pid=$!
+    n=0; while [ ! -s run-$signal/metrics.jsonl ] && [ $n -lt 300 ]; do sleep 0.1; n=$((n + 1)); done
+    kill -$signal $pid; wait $pid; got=$?
+    case $signal in HUP) want=129 ;; INT) want=130 ;; *) want=143 ;; esac
+    checks=$((checks + 1)); what="signal $signal"
+    [ $got = $want ] || fail "stopped: exit code $got instead of $want"
+    holds out 'stopped and saved after step'; holds out "sru-lm train --resume --out 'run-$signal'"
+done
+expect 0 'resume, and stop' "$sru" train --resume --out run-TERM --steps 1000000 --stop-at 1; holds out 'stopped and saved'
+
+# ---- two at once
+# shellcheck disable=SC2086
+"$sru" train --data text --out both $small --steps 1000000 >/dev/null 2>&1 &
+pid=$!
+n=0; while [ ! -s both/metrics.jsonl ] && [ $n -lt 300 ]; do sleep 0.1; n=$((n + 1)); done
+expect 1 'two in one directory' "$sru" train --data text --out both $small --steps 2; says 'in use'
+kill -TERM $pid; wait $pid
+
+# ---- eval
+expect 0 'eval' "$sru" eval run/best.safetensors --data text; holds out 'bits per byte'; holds out 'perplexity'
+grep bits out >first
+checks=$((checks + 1)); what='eval of standard input'
+"$sru" eval run/best.safetensors --data - <text 2>err | grep bits >second; cmp -s first second || fail "$what: differs from the file's"
+printf 'line \001' >strange
+expect 1 'a byte that the model does not know' "$sru" eval run/best.safetensors --data strange; says strange 'byte 5'
+expect 1 'one byte' "$sru" eval run/best.safetensors --data /dev/stdin
+expect 1 'eval of nothing' "$sru" eval run/best.safetensors --data empty; says empty
+
+# ---- generate
+expect 0 'generate' "$sru" generate run/best.safetensors --seed 3 --tokens 100 --prompt 'line '
+check 'as many bytes as asked for' [ "$(wc -c <out)" = 105 ]
+cp out first
+expect 0 'generate again' "$sru" generate run/best.safetensors --seed 3 --tokens 100 --prompt 'line '
+check 'the same seed gives the same text' cmp -s out first
+expect 0 'another seed' "$sru" generate run/best.safetensors --seed 4 --tokens 100 --prompt 'line '
+check 'another seed another text' sh -c '! cmp -s out first'
+expect 0 'greedy' "$sru" generate run/best.safetensors --temperature 0 --tokens 30 --prompt line; cp out first
+expect 0 'top-k 1' "$sru" generate run/best.safetensors --top-k 1 --tokens 30 --prompt line
+check 'top-k 1 is the most likely' cmp -s out first
+expect 0 'top-p 0' "$sru" generate run/best.safetensors --top-p 0 --tokens 30 --prompt line
+check 'top-p 0 is the most likely' cmp -s out first
+expect 0 'one thread as many' "$sru" generate run/best.safetensors --temperature 0 --tokens 30 --prompt line --threads 2
+check 'threads do not change the text' cmp -s out first
+expect 1 'an unknown byte in the prompt' "$sru" generate run/best.safetensors --prompt 'line%'; says 'prompt' "'%'"
+if [ -w /dev/full ]; then
+    checks=$((checks + 1)); what='full disk'
+    "$sru" generate run/best.safetensors >/dev/full 2>err; [ $? = 1 ] || fail "$what: not 1"
+    says 'No space'
+fi
+
+# ---- info
+expect 0 'info' "$sru" info run/last.safetensors;   holds out 'parameters'; holds out 'memory to train, 2 streams of 16'
+expect 0 'info of a preset' "$sru" info --preset small; holds out 'memory to train'
+expect 2 'info of an unknown preset' "$sru" info --preset huge; says huge
+
+# ---- broken models
+for c in 'eval --data text' generate info; do
+    set -- $c; command=$1; shift
+    expect 1 "$command: missing model" "$sru" "$command" nowhere "$@";  says nowhere
+    expect 1 "$command: a directory" "$sru" "$command" run "$@";        says directory best.safetensors
+    expect 1 "$command: an empty model" "$sru" "$command" empty "$@";   says empty
+    expect 1 "$command: a text as model" "$sru" "$command" text "$@";   says text
+    head -c 3000 run/best.safetensors >cut
+    expect 1 "$command: half a model" "$sru" "$command" cut "$@";       says cut
+done
+head -c 3000 run/last.safetensors >cut; cp cut run/last.safetensors
+expect 1 'resume of half a checkpoint' "$sru" train --resume --out run; says last.safetensors
+
+[ $checks -gt 150 ] || failures=$((failures + 1))   # the file was cut short
+echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
+[ $failures = 0 ]
