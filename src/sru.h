@@ -45,6 +45,54 @@ struct sru_error {
 /** @return the version of the library, such as "0.1.0"; static storage. */
 SRU_API const char *sru_version(void);
 
+/* ---- Models -------------------------------------------------------------------------------- */
+
+struct sru_model;
+
+/**
+ * Load a model file onto the processor.
+ *
+ * @param path  a safetensors file as `sru-lm train` writes it
+ * @param out   the model, to be closed by sru_model_close; NULL on failure
+ * @return SRU_OK; SRU_EIO, SRU_EFORMAT, SRU_ENOMEM.
+ */
+SRU_API sru_status sru_model_open(const char *path, struct sru_model **out, struct sru_error *err);
+/** Free a model (NULL is allowed); its readers must be closed before. */
+SRU_API void sru_model_close(struct sru_model *m);
+
+/** @return the number of tokens V: a token is a number from 0 to V-1. */
+SRU_API size_t sru_model_vocab(const struct sru_model *m);
+/** @return the token of a byte, or -1 where the model does not know the byte. */
+SRU_API int32_t sru_model_token(const struct sru_model *m, unsigned char byte);
+/** @return the byte of a token, 0 <= token < V. */
+SRU_API unsigned char sru_model_byte(const struct sru_model *m, int32_t token);
+
+/* ---- Reading: a token at a time, predicting the next --------------------------------------------- */
+
+struct sru_reader;
+
+/**
+ * Begin to read a text from an empty state.
+ *
+ * @param window  positions before the current one that attention sees; 0: the model's own
+ * @return SRU_OK; SRU_ENOMEM; SRU_EINVAL (a window too large).
+ *
+ * A reader belongs to one thread at a time, and so do the readers of one model.
+ */
+SRU_API sru_status sru_reader_open(struct sru_model *m, size_t window, struct sru_reader **out, struct sru_error *err);
+SRU_API void sru_reader_close(struct sru_reader *r);
+/** Forget everything read. */
+SRU_API void sru_reader_reset(struct sru_reader *r);
+
+/**
+ * Read one token.
+ *
+ * @param token   0 <= token < V
+ * @param logits  [V] scores of the token that follows, log-probabilities up to a constant; NULL: not wanted
+ * @return SRU_OK; SRU_EINVAL (no such token, nothing read); SRU_EDEVICE.
+ */
+SRU_API sru_status sru_reader_read(struct sru_reader *r, int32_t token, float *logits, struct sru_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -3,9 +3,10 @@ check_LTLIBRARIES = libsupport.la
 libsupport_la_SOURCES = tests/support.h tests/support.c tests/reference/reference.h tests/reference/reference.c
 libsupport_la_LIBADD = libcore.la $(CHECK_LIBS)
 
-check_PROGRAMS += tests/check_error tests/check_files tests/check_ops tests/check_ops_layer \
+unit_tests = tests/check_error tests/check_files tests/check_ops tests/check_ops_layer \
   tests/check_conformance tests/check_text tests/check_train tests/check_model tests/check_sample
-TESTS += $(check_PROGRAMS) tests/commands.sh tests/manual.sh
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests) tests/commands.sh tests/manual.sh
 tests_check_error_SOURCES = tests/check_error.c
 tests_check_files_SOURCES = tests/check_files.c
 tests_check_ops_SOURCES = tests/check_ops.c tests/gradient.h tests/gradient.c
@@ -16,5 +17,10 @@ tests_check_train_SOURCES = tests/check_train.c
 tests_check_model_SOURCES = tests/check_model.c
 tests_check_sample_SOURCES = tests/check_sample.c
 LDADD = libsupport.la
+
+# Not a test by itself: tests/commands.sh compares it with eval.
+check_PROGRAMS += tests/score
+tests_score_SOURCES = tests/score.c
+tests_score_LDADD = libsru.la -lm
 
 EXTRA_DIST += tests/lsan.supp tests/commands.sh tests/manual.sh

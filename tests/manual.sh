@@ -13,8 +13,9 @@ for c in train eval generate info; do
     # the section from ".SS sru-lm COMMAND" to the next heading
     sed -n "/^\.SS .*sru-lm $c/,/^\.S[HS] /p" "$page" | sed '1!{/^\.S[HS]/d;}' | sed 's/\\-/-/g' |
         sed -n 's/^\.BR* .*--\([a-z0-9-]*\).*/\1/p' | sort -u >"$listed"
-    [ -s "$list" ] && cmp -s "$list" "$listed" || {
-        failures=$((failures + 1)); echo "$c: --help and the manual differ:"; diff "$list" "$listed"; }
+    if ! [ -s "$list" ] || ! cmp -s "$list" "$listed"; then
+        failures=$((failures + 1)); echo "$c: --help and the manual differ:"; diff "$list" "$listed"
+    fi
 done
 checks=$((checks + 1))
 if command -v man >/dev/null && [ -n "$(LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)" ]; then
