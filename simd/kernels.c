@@ -18,11 +18,11 @@
  */
 static inline float exp_f32(float x)
 {
-    static const float shift = 12582912.0f;   /* 1.5 * 2^23: adding it rounds to a whole number */
+    static const float shift = 12582912.0f;   /* 1.5 * 2^23, bits 0x4B400000: adding it rounds to a whole number, in the low bits */
 
     x = x < -87.3f ? -87.3f : x;
     x = x > 88.0f ? 88.0f : x;
-    const float n = (x * 1.44269504088896341f + shift) - shift;
+    const float shifted = x * 1.44269504088896341f + shift, n = shifted - shift;
     const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     float y = 1.9875691500e-4f;
     y = y * r + 1.3981999507e-3f;
@@ -32,8 +32,10 @@ static inline float exp_f32(float x)
     y = y * r + 5.0000001201e-1f;
     y = y * r * r + r + 1.0f;
 
-    const int32_t bits = ((int32_t)n + 127) << 23;
+    uint32_t bits;
     float two_to_n;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits - 0x4B400000u + 127) << 23;
     memcpy(&two_to_n, &bits, sizeof bits);
     return y * two_to_n;
 }

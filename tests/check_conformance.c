@@ -295,7 +295,7 @@ START_TEST(fixtures)
     printf("%s: %d files of %s agree\n", all_kernels[_i], ran, folder);
     fflush(stdout);
     ck_assert_int_gt(ran, 0);
-    sru_dev_close(dev);
+    close_kernels(dev);
 }
 END_TEST
 

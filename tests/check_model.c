@@ -47,8 +47,8 @@ static void open_model(struct sru_lm *lm, const struct sru_config *c, struct sru
 static void evaluate(struct sru_lm *lm, size_t B, size_t T, const int32_t *ids, float *nll)
 {
     struct sru_net net;
-    int32_t *x = malloc(B * T * sizeof *x), *y = malloc(B * T * sizeof *y);
-    float *part = malloc(B * T * sizeof *part);
+    int32_t *x = pooled(B * T * sizeof *x), *y = pooled(B * T * sizeof *y);
+    float *part = pooled(B * T * sizeof *part);
 
     ck_assert(!sru_net_open(&net, lm, B, T, lm->config.window, false, false, NULL));
     sru_net_reset(&net);
@@ -65,7 +65,6 @@ static void evaluate(struct sru_lm *lm, size_t B, size_t T, const int32_t *ids, 
             memcpy(nll + b * LENGTH + at, part + b * t, t * sizeof *nll);
     }
     sru_net_close(&net);
-    free(x), free(y), free(part);
 }
 
 static double log_sum_exp(const float *s, size_t n)
@@ -87,8 +86,8 @@ START_TEST(decoding_is_evaluation)
     struct sru_lm lm;
     struct sru_decoder d;
     int32_t *ids = random_tokens(B * (LENGTH + 1), V, 9), now[2];
-    float *nll = malloc(B * LENGTH * sizeof *nll), *logits = malloc(B * V * sizeof *logits);
-    double *expected = malloc(B * LENGTH * sizeof *expected);
+    float *nll = pooled(B * LENGTH * sizeof *nll), *logits = pooled(B * V * sizeof *logits);
+    double *expected = pooled(B * LENGTH * sizeof *expected);
 
     ck_assert(!sru_cpu_open(NULL, &dev, NULL));
     open_model(&lm, &c, dev);
@@ -107,8 +106,7 @@ START_TEST(decoding_is_evaluation)
     }
     sru_decoder_close(&d);
     sru_lm_close(&lm);
-    sru_dev_close(dev);
-    free(ids), free(nll), free(logits), free(expected);
+    close_kernels(dev);
 }
 END_TEST
 
@@ -119,7 +117,7 @@ START_TEST(cuts_do_not_matter)
     struct sru_dev *dev;
     struct sru_lm lm;
     int32_t *ids = random_tokens(3 * (LENGTH + 1), c.vocab, 5);
-    float *a = malloc(3 * LENGTH * sizeof *a), *b = malloc(LENGTH * sizeof *b);
+    float *a = pooled(3 * LENGTH * sizeof *a), *b = pooled(LENGTH * sizeof *b);
     double expected[LENGTH];
 
     ck_assert(!sru_cpu_open(NULL, &dev, NULL));
@@ -132,8 +130,7 @@ START_TEST(cuts_do_not_matter)
     evaluate(&lm, 1, LENGTH, ids + 2 * (LENGTH + 1), b);
     assert_near("no cut", LENGTH, b, expected, 1e-5);
     sru_lm_close(&lm);
-    sru_dev_close(dev);
-    free(ids), free(a), free(b);
+    close_kernels(dev);
 }
 END_TEST
 
@@ -162,8 +159,7 @@ START_TEST(dropout_is_keyed)
     ck_assert_mem_ne(nll[0], nll[2], sizeof nll[0]);
     sru_net_close(&net);
     sru_lm_close(&lm);
-    sru_dev_close(dev);
-    free(ids);
+    close_kernels(dev);
 }
 END_TEST
 
@@ -186,8 +182,7 @@ START_TEST(logits_by_blocks)
         expected[i] = (double)a[LENGTH + i];
     assert_near("by single rows", LENGTH, b, expected, 1e-6);
     sru_lm_close(&lm);
-    sru_dev_close(dev);
-    free(ids);
+    close_kernels(dev);
 }
 END_TEST
 
@@ -213,7 +208,7 @@ START_TEST(files_come_back)
     ck_assert_int_eq(truncate(path, 5000), 0);
     ck_assert_int_eq(sru_model_file_open(&f, path, &err), SRU_EFORMAT);
     sru_lm_close(&a), sru_lm_close(&b);
-    sru_dev_close(dev);
+    close_kernels(dev);
     unlink(path);
 }
 END_TEST
@@ -264,7 +259,7 @@ START_TEST(absurd_sizes_are_refused)
     sru_lm_close(&lm);
     c.n_d = c.n_proj = (size_t)1 << 30;
     ck_assert_int_ne(sru_lm_open(&lm, &c, dev, true, &err), SRU_OK);
-    sru_dev_close(dev);
+    close_kernels(dev);
 }
 END_TEST
 

@@ -31,8 +31,8 @@ START_TEST(masks_are_the_twins)
     const struct sru_kernels *k;
     const size_t rows = 37, cols = 1001;
     struct sru_mask m = { .rate = 0.3f, .step = 7, .layer = 3, .site = SRU_SITE_PROJECT, .seed = 1234567890123u };
-    double *expected = malloc(rows * cols * sizeof *expected), kept = 0;
-    float *row = malloc(cols * sizeof *row);
+    double *expected = pooled(rows * cols * sizeof *expected), kept = 0;
+    float *row = pooled(cols * sizeof *row);
 
     if (sru_kernels_find(all_kernels[_i], &k, NULL))
         return;
@@ -47,8 +47,7 @@ START_TEST(masks_are_the_twins)
     m.step++;
     k->mask_row(&m, 0, cols, row);
     ck_assert(difference(cols, row, expected) > 0.5);
-    free(expected);
-    free(row);
+    free_all();
 }
 END_TEST
 
@@ -102,7 +101,7 @@ START_TEST(embedding)
     one_embed(dev, 3, 7, 19, 11, 0);
     one_embed(dev, 2, 5, 33, 4, 0.4f);
     one_embed(dev, 1, 1, 1, 1, 0);
-    sru_dev_close(dev);
+    close_kernels(dev);
 }
 END_TEST
 
@@ -124,8 +123,8 @@ static void one_linear(struct sru_dev *dev, size_t B, size_t rows, size_t in, si
     const size_t N = B * rows, kept = rows - skip;
     double *x = random_array(N * in, 1, 1), *w = random_array(in * out, 1, 2), *dy = random_array(N * out, 1, 3);
     double *y = random_array(N * out, 1, 4), *before = random_array(in * out, 1, 5), *dx0 = random_array(N * in, 1, 6);
-    double *cut = malloc(B * kept * in * sizeof *cut);   /* dx0 of the rows that get one */
-    float *whole = calloc(N * in, sizeof *whole), *part;
+    double *cut = pooled(B * kept * in * sizeof *cut);   /* dx0 of the rows that get one */
+    float *whole = pooled(N * in * sizeof *whole), *part;
     struct sru_linear s = {
         .B = B, .rows = rows, .in = in, .out = out, .skip = skip, .add_dx = add,
         .w = { to_device(dev, w, in * out), to_device(dev, before, in * out) },
@@ -167,7 +166,7 @@ START_TEST(linear_products)
     one_linear(dev, 3, 6, 9, 5, 2, 0, true);
     one_linear(dev, 2, 4, 17, 8, 1, 3, false);
     one_linear(dev, 1, 1, 1, 1, 0, 0, false);
-    sru_dev_close(dev);
+    close_kernels(dev);
 }
 END_TEST
 
@@ -192,7 +191,7 @@ static void one_predict(struct sru_dev *dev, size_t B, size_t T, size_t d, size_
     const size_t N = B * T;
     double *h = random_array(N * d, 1, 1), *w = random_array(V * d, 1, 2), *bias = random_array(V, 1, 3);
     double *nll = random_array(N, 1, 4), *logits = random_array(N * V, 1, 5), *before = random_array(V * d, 1, 6);
-    double *dout = malloc(N * sizeof *dout), *mask = rate > 0 ? random_array(N * d, 1, 7) : NULL;
+    double *dout = pooled(N * sizeof *dout), *mask = rate > 0 ? random_array(N * d, 1, 7) : NULL;
     int32_t *targets = random_tokens(N, V, 8);
     struct sru_predict s = {
         .B = B, .T = T, .d = d, .V = V, .targets = targets, .factor = 0.25f,
@@ -231,7 +230,7 @@ START_TEST(prediction)
     one_predict(dev, 2, 3, 5, 7, 0);
     one_predict(dev, 3, 33, 6, 5, 0.3f);   /* more rows than a block of 64 at a large V is tested by tests/check_model */
     one_predict(dev, 1, 1, 3, 2, 0);
-    sru_dev_close(dev);
+    close_kernels(dev);
 }
 END_TEST
 
@@ -283,7 +282,7 @@ START_TEST(update_and_sumsq)
         sum += g[i] * g[i];
     ck_assert_double_eq_tol(dev->ops->sumsq(dev, to_device(dev, g, n), n), sum, 1e-9 * sum);
     ck_assert_double_eq(dev->ops->sumsq(dev, NULL, 0), 0);
-    sru_dev_close(dev);
+    close_kernels(dev);
 }
 END_TEST
 

@@ -41,7 +41,7 @@ static void one_attend(struct sru_dev *dev, struct sru_attend s, float rate)
     attend_forward(&c, f.in, out);
     dev->ops->attend(dev, &s);   /* nothing kept */
     assert_near("out, nothing kept", nq, unpadded(dev, s.out, B, T, p), out, 2e-6);
-    s.kept = dev->ops->alloc(dev, dev->ops->kept_attend(dev, &s));
+    s.kept = zeros(dev, dev->ops->kept_attend(dev, &s) / sizeof(float));
     dev->ops->attend(dev, &s);
     assert_near("out", nq, unpadded(dev, s.out, B, T, p), out, 2e-6);
     dev->ops->attend_back(dev, &s);
@@ -64,7 +64,7 @@ START_TEST(attention)
     one_attend(dev, (struct sru_attend){ .B = 1, .T = 4, .M = 3, .H = 1, .p = 3, .present = 0 }, 0);     /* empty memory */
     one_attend(dev, (struct sru_attend){ .B = 1, .T = 1, .M = 0, .H = 1, .p = 1, .present = 0 }, 0);
     one_attend(dev, (struct sru_attend){ .B = 1, .T = 67, .M = 2, .H = 1, .p = 2, .present = 1, .window = 9 }, 0);  /* two tiles */
-    sru_dev_close(dev);
+    close_kernels(dev);
 }
 END_TEST
 
@@ -82,7 +82,7 @@ START_TEST(attention_hides_no_nan)
     dev->ops->attend(dev, &s);
     const float *out = unpadded(dev, s.out, 1, 3, 1);
     ck_assert(out[0] == 1.0f && isnan(out[1]) && isnan(out[2]));
-    sru_dev_close(dev);
+    close_kernels(dev);
 }
 END_TEST
 
@@ -157,7 +157,7 @@ START_TEST(normalisation)
     one_norm(dev, 1, 3, 5, true, false, 0.2f, false);
     one_norm(dev, 1, 2, 5, false, false, 0.5f, true);
     one_norm(dev, 1, 1, 3, true, true, 0, false);
-    sru_dev_close(dev);
+    close_kernels(dev);
 }
 END_TEST
 
@@ -206,7 +206,7 @@ static void one_recur(struct sru_dev *dev, struct sru_recur s, double size, floa
     dev->ops->recur(dev, &s);
     assert_near("c1 in place", B * d, s.c1, c1, 2e-6);
     s.c0 = to_device(dev, c0, B * d), s.c1 = zeros(dev, B * d);
-    s.kept = dev->ops->alloc(dev, dev->ops->kept_recur(dev, &s));
+    s.kept = zeros(dev, dev->ops->kept_recur(dev, &s) / sizeof(float));
     dev->ops->recur(dev, &s);
     assert_near("h", nx, unpadded(dev, s.h, B, T, d), h, 2e-6);
     assert_near("c1", B * d, s.c1, c1, 2e-6);
@@ -229,7 +229,7 @@ START_TEST(recurrence)
     one_recur(dev, (struct sru_recur){ .B = 5, .T = 1, .d = 3, .p = 2, .scale = 1 }, 1, 0);
     one_recur(dev, (struct sru_recur){ .B = 1, .T = 1, .d = 1, .p = 1, .scale = 1 }, 1, 0);
     one_recur(dev, (struct sru_recur){ .B = 1, .T = 4, .d = 5, .p = 2, .scale = 1 }, 6, 0);          /* wide open and shut gates */
-    sru_dev_close(dev);
+    close_kernels(dev);
 }
 END_TEST
 
@@ -255,7 +255,7 @@ START_TEST(extreme_gates)
     ck_assert_float_eq(s.c1[1], 1);             /* f = 0: replaced */
     ck_assert(fabsf(h[1]) < 1e-30f);            /* r = 0 */
     ck_assert(isnan(s.c1[2]) && isnan(h[2]));
-    sru_dev_close(dev);
+    close_kernels(dev);
 }
 END_TEST
 

@@ -60,7 +60,7 @@ START_TEST(optimizers_are_pytorchs)
     check_optimizer(&f, dev, "radam");
     check_optimizer(&f, dev, "adamw");
     sru_st_close(&f);
-    sru_dev_close(dev);
+    close_kernels(dev);
 }
 END_TEST
 
@@ -77,6 +77,7 @@ END_TEST
 
 /* ---- Runs --------------------------------------------------------------------------------------------- */
 
+static json_t *stored[8];   /* of the settings made so far */
 static char directory[] = "/tmp/check_train.XXXXXX";
 static char data[64];
 
@@ -94,6 +95,8 @@ static void teardown(void)
 {
     char command[128];
 
+    for (int i = 0; i < 8; i++)
+        json_decref(stored[i]);
     sprintf(command, "rm -r %s", directory);
     ck_assert_int_eq(system(command), 0);
 }
@@ -123,7 +126,7 @@ static struct sru_run_settings settings(const char *name)
     static int n;
     struct sru_run_settings s = {
         .data = data, .split = { 90, 5, 5 }, .out = out[n], .seed = 5, .batch = 3, .unroll = 16, .lr = 5e-3, .warmup = 0.1, .clip = 1,
-        .steps = 60, .evaluations = 4, .log_every = 7, .save_every = 1e9, .stored = json_object(),
+        .steps = 60, .evaluations = 4, .log_every = 7, .save_every = 1e9, .stored = stored[n] = json_object(),
         .config = { .n_d = 40, .n_proj = 12, .depth = 3, .heads = 2, .attn_every_n_layers = 2, .attn_layer_norm = true,
                     .highway_bias = -2, .dropout = 0.1, .attn_dropout = 0.1, .window = 32 },
     };

@@ -39,6 +39,52 @@ struct sru_dev *open_kernels(int i)
     return dev;
 }
 
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+struct piece {
+    struct piece *next;
+    void *p;
+    struct sru_dev *dev;   /* NULL: the host's */
+};
+static struct piece *pieces;
+
+static void *keep(void *p, struct sru_dev *dev)
+{
+    struct piece *new = malloc(sizeof *new);
+
+    ck_assert(p && new);
+    *new = (struct piece){ pieces, p, dev };
+    pieces = new;
+    return p;
+}
+
+void *pooled(size_t bytes)
+{
+    return keep(calloc(1, bytes + 8), NULL);
+}
+
+void free_all(void)
+{
+    while (pieces) {
+        struct piece *first = pieces;
+
+        pieces = first->next;
+        if (first->dev)
+            first->dev->ops->release(first->dev, first->p);
+        else
+            free(first->p);
+        free(first);
+    }
+}
+
+void close_kernels(struct sru_dev *dev)
+{
+    free_all();
+    sru_dev_close(dev);
+}
+
+/* ---- Numbers ---------------------------------------------------------------------------------- */
+
 /* SplitMix64 (Steele, Lea and Flood 2014). */
 static uint64_t next(uint64_t *state)
 {
@@ -51,7 +97,7 @@ static uint64_t next(uint64_t *state)
 
 double *random_array(size_t n, double scale, uint64_t seed)
 {
-    double *x = malloc((n + 1) * sizeof *x);
+    double *x = pooled(n * sizeof *x);
 
     for (size_t i = 0; i < n; i++)
         x[i] = (float)(scale * ((double)(next(&seed) >> 40) / 8388608.0 - 1));
@@ -60,7 +106,7 @@ double *random_array(size_t n, double scale, uint64_t seed)
 
 int32_t *random_tokens(size_t n, size_t V, uint64_t seed)
 {
-    int32_t *x = malloc((n + 1) * sizeof *x);
+    int32_t *x = pooled(n * sizeof *x);
 
     for (size_t i = 0; i < n; i++)
         x[i] = (int32_t)(next(&seed) % V);
@@ -90,10 +136,7 @@ void assert_near(const char *what, size_t n, const float *a, const double *b, do
 
 float *zeros(struct sru_dev *dev, size_t n)
 {
-    float *p = dev->ops->alloc(dev, n * sizeof *p);
-
-    ck_assert_ptr_nonnull(p);
-    return p;
+    return keep(dev->ops->alloc(dev, n * sizeof(float)), dev);
 }
 
 float *to_device(struct sru_dev *dev, const double *x, size_t n)
@@ -111,7 +154,7 @@ struct sru_rows padded(struct sru_dev *dev, const double *x, size_t B, size_t T,
 {
     const size_t stride = T * cols + pad;
     float *host = malloc((B * stride + 1) * sizeof *host);
-    struct sru_rows r = { dev->ops->alloc(dev, B * stride * dev->act_bytes), stride };
+    struct sru_rows r = { keep(dev->ops->alloc(dev, B * stride * dev->act_bytes), dev), stride };
 
     for (size_t b = 0; b < B; b++) {
         for (size_t i = 0; i < T * cols; i++)
@@ -126,7 +169,7 @@ struct sru_rows padded(struct sru_dev *dev, const double *x, size_t B, size_t T,
 
 float *unpadded(struct sru_dev *dev, struct sru_rows r, size_t B, size_t T, size_t cols)
 {
-    float *host = malloc((B * r.stride + 1) * sizeof *host), *out = malloc((B * T * cols + 1) * sizeof *out);
+    float *host = malloc((B * r.stride + 1) * sizeof *host), *out = pooled(B * T * cols * sizeof *out);
 
     dev->ops->get_act(dev, host, r.p, B * r.stride);
     for (size_t b = 0; b < B; b++) {

@@ -16,6 +16,14 @@ extern const size_t n_all_kernels;
 /* A device with kernels i, or NULL (after a line on stderr) where the processor lacks them. */
 struct sru_dev *open_kernels(int i);
 
+/*
+ * Memory of the test's: every array that the functions below return.  It is never freed by hand, but all of it when the
+ * device is closed by close_kernels, or by free_all.
+ */
+void *pooled(size_t bytes);
+void free_all(void);
+void close_kernels(struct sru_dev *dev);
+
 /* n numbers uniform in [-scale, scale), exact in f32; the same for the same seed. */
 double *random_array(size_t n, double scale, uint64_t seed);
 int32_t *random_tokens(size_t n, size_t V, uint64_t seed);
@@ -25,7 +33,7 @@ double difference(size_t n, const float *a, const double *b);
 /* Fails the test where that is above `most`. */
 void assert_near(const char *what, size_t n, const float *a, const double *b, double most);
 
-/* f32 copies on the device; free with dev->ops->release. */
+/* f32 arrays on the device. */
 float *to_device(struct sru_dev *dev, const double *x, size_t n);
 float *zeros(struct sru_dev *dev, size_t n);
 

@@ -94,10 +94,8 @@ static sru_status parse_header(const struct sru_st_file *f, const char *text, si
     if (!*out)
         return sru_fail(err, json_error_code(&where) == json_error_out_of_memory ? SRU_ENOMEM : SRU_EFORMAT,
                         "%s: its header is not valid JSON: %s (byte %d)", f->path, where.text, where.position);
-    if (!json_is_object(*out)) {
-        json_decref(*out);
+    if (!json_is_object(*out))   /* the caller's to free, in any case */
         return sru_fail(err, SRU_EFORMAT, "%s: its header is not a JSON object", f->path);
-    }
     return SRU_OK;
 }
 
