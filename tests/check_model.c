@@ -189,7 +189,8 @@ END_TEST
 START_TEST(files_come_back)
 {
     char path[] = "/tmp/check_model.XXXXXX";
-    const struct sru_text text = { "abcdefghijklmnopqrstuvw", 23, false };
+    char letters[] = "abcdefghijklmnopqrstuvw";
+    const struct sru_text text = { letters, 23 };
     const struct sru_vocab v = sru_vocab_of(&text, 1);
     struct sru_model_file f;
     struct sru_lm a, b;

@@ -10,7 +10,8 @@
 
 START_TEST(vocabulary)
 {
-    const struct sru_text texts[] = { { "banana\xff", 7, false }, { "cab\0", 4, false } };
+    char first[] = "banana\xff", second[] = "cab\0";
+    const struct sru_text texts[] = { { first, 7 }, { second, 4 } };
     const struct sru_vocab v = sru_vocab_of(texts, 2);
     struct sru_vocab again;
     struct sru_error err;
@@ -37,7 +38,8 @@ START_TEST(splits)
     double p[3];
     struct sru_part part[3];
     const char *const bad[] = { "", "90", "90/", "90/5/5/0", "95/10", "-5/5", "0/5", "a/b", "90/5/5x", " 90/5", "nan/5" };
-    const struct sru_text t = { "0123456789abcdefghij", 20, false };
+    char text[] = "0123456789abcdefghij";
+    const struct sru_text t = { text, 20 };
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_msg(!sru_split_parse(bad[i], p), "'%s' was taken", bad[i]);
@@ -55,7 +57,8 @@ END_TEST
 
 START_TEST(streams)
 {
-    const struct sru_text t = { "abcdefghijk", 11, false };
+    char text[] = "abcdefghijk";
+    const struct sru_text t = { text, 11 };
     const struct sru_vocab v = sru_vocab_of(&t, 1);
     const struct sru_part part = { t.data, t.size };
     struct sru_streams s;

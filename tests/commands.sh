@@ -74,6 +74,8 @@ done <<'END'
 --heads 7 divide
 END
 expect 2 'steps and time' "$sru" train --data text --steps 3 --time 3s; says '--time'
+expect 2 'no steps' "$sru" train --data text --steps 0; says '--steps'
+expect 2 'no time' "$sru" train --data text --time 0;   says '--time'
 expect 2 'test without valid' "$sru" train --data text --test text; says '--valid'
 expect 2 'resume with another model' "$sru" train --resume --hidden 64; says hidden
 expect 2 'an operand' "$sru" train text;            says '--data'

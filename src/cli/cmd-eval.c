@@ -3,10 +3,10 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "src/cli/load.h"
 #include "src/cli/progress.h"
+#include "src/clock.h"
 #include "src/train/evaluate.h"
 
 struct settings {
@@ -22,14 +22,6 @@ static const struct sru_option options[] = {
     SRU_DEVICE_OPTIONS(struct settings, device),
 };
 static const struct sru_option_table table = { options, sizeof options / sizeof *options };
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void print(const struct sru_loss *loss, double seconds)
 {
@@ -55,11 +47,11 @@ static sru_status evaluate(struct sru_loaded *x, const struct settings *s, struc
     if (status)
         return status;
     if (!(status = sru_net_open(&net, &x->lm, 1, window, window, false, false, err))) {
-        const double from = now();
+        const double from = sru_now();
 
         status = sru_evaluate(&net, &x->file.vocab, (struct sru_part){ text.data, text.size }, name, NULL, &loss, err);
         if (!status)
-            print(&loss, now() - from);
+            print(&loss, sru_now() - from);
         sru_net_close(&net);
     }
     sru_text_close(&text);

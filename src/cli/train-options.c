@@ -176,6 +176,8 @@ static sru_status settle(struct sru_train_options *o, const bool *set, struct sr
 {
     if (given(set, "steps") && given(set, "time"))
         return sru_fail(err, SRU_EINVAL, "--steps and --time both say how long the run is: give one");
+    if ((given(set, "steps") && o->steps == 0) || (given(set, "time") && !(o->time > 0)))
+        return sru_fail(err, SRU_EINVAL, "a run needs a length: --steps or --time above 0");
     if (given(set, "steps"))
         o->time = 0;
     if (given(set, "time"))

@@ -4,29 +4,32 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/size.h"
 #include "src/text/text.h"
 
-/* Read to the end what has no size beforehand: pipes, terminals, devices. */
-static sru_status read_all(struct sru_text *t, int fd, const char *name, struct sru_error *err)
+/*
+ * Read to the end, into room for `guess` bytes at first.  Not mapped: a file that is cut while it is mapped kills the
+ * process that reads it.
+ */
+static sru_status read_all(struct sru_text *t, int fd, size_t guess, const char *name, struct sru_error *err)
 {
-    size_t room = (size_t)1 << 16;
+    size_t room = sru_max(guess, (size_t)1 << 12);
     char *data = malloc(room);
 
-    for (;;) {
-        if (data && t->size == room) {
+    while (data) {
+        if (t->size == room) {
             char *larger = room > SIZE_MAX / 2 ? NULL : realloc(data, room *= 2);
+
             if (!larger)
                 free(data);
-            data = larger;
+            if (!(data = larger))
+                break;
         }
-        if (!data)
-            return sru_fail(err, SRU_ENOMEM, "%s: out of memory", name);
         const ssize_t got = read(fd, data + t->size, sru_min(room - t->size, (size_t)1 << 30));
         if (got < 0 && errno == EINTR)
             continue;
@@ -36,12 +39,13 @@ static sru_status read_all(struct sru_text *t, int fd, const char *name, struct 
             free(data);
             return sru_fail_errno(err, SRU_EIO, failure, "cannot read %s", name);
         }
-        if (got == 0)
-            break;
+        if (got == 0) {
+            t->data = data;
+            return SRU_OK;
+        }
         t->size += (size_t)got;
     }
-    t->data = data;
-    return SRU_OK;
+    return sru_fail(err, SRU_ENOMEM, "out of memory to read %s", name);
 }
 
 static sru_status open_text(struct sru_text *t, int fd, const char *name, struct sru_error *err)
@@ -52,16 +56,9 @@ static sru_status open_text(struct sru_text *t, int fd, const char *name, struct
         return sru_fail_errno(err, SRU_EIO, errno, "cannot examine %s", name);
     if (S_ISDIR(st.st_mode))
         return sru_fail(err, SRU_EIO, "%s is a directory: a text file is needed", name);
-    if (S_ISREG(st.st_mode) && st.st_size > 0 && lseek(fd, 0, SEEK_CUR) == 0) {
-        /* A private mapping: the pages are shared with the file cache and never written. */
-        void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-
-        if (data != MAP_FAILED) {
-            *t = (struct sru_text){ data, (size_t)st.st_size, true };
-            return SRU_OK;
-        }
-    }
-    const sru_status status = read_all(t, fd, name, err);
+    /* One more than its size, so that the end is seen without growing. */
+    const size_t guess = S_ISREG(st.st_mode) && (uintmax_t)st.st_size < SIZE_MAX ? (size_t)st.st_size + 1 : 0;
+    const sru_status status = read_all(t, fd, guess, name, err);
     if (!status && t->size == 0) {
         sru_text_close(t);
         return sru_fail(err, SRU_EIO, "%s is empty", name);
@@ -86,13 +83,7 @@ sru_status sru_text_open(struct sru_text *t, const char *path, struct sru_error 
 
 void sru_text_close(struct sru_text *t)
 {
-    void *memory;
-
-    memcpy(&memory, &t->data, sizeof memory);   /* without its const: it is ours to give back */
-    if (t->mapped)
-        munmap(memory, t->size);
-    else
-        free(memory);
+    free(t->data);
     *t = (struct sru_text){ 0 };
 }
 

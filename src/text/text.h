@@ -7,11 +7,10 @@
 
 #include "src/error.h"
 
-/* A text in memory (mapped where it is a regular file). */
+/* A text in memory. */
 struct sru_text {
-    const char *data;
+    char  *data;
     size_t size;
-    bool   mapped;
 };
 
 /* Read a file, or standard input for "-".  SRU_EIO where it cannot be read, is a directory or is empty. */

@@ -5,8 +5,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "src/clock.h"
 #include "src/size.h"
 #include "src/train/checkpoint.h"
 #include "src/train/directory.h"
@@ -33,17 +33,9 @@ struct run {
     double speed;                  /* tokens a second, smoothed */
 };
 
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static double seconds_of(const struct run *r)
 {
-    return r->earlier + now() - r->began;
+    return r->earlier + sru_now() - r->began;
 }
 
 /* ---- Texts ------------------------------------------------------------------------------------------ */
@@ -250,13 +242,13 @@ static sru_status evaluate(struct run *r, struct sru_error *err)
 /* One step, its record and, now and then, a checkpoint. */
 static sru_status step(struct run *r, struct sru_error *err)
 {
-    const double lr = rate(r), from = now();
+    const double lr = rate(r), from = sru_now();
     double loss;
     sru_status status = sru_trainer_step(&r->trainer, lr, &loss, err);
 
     if (status)
         return status;
-    const double speed = (double)(r->s->batch * r->s->unroll) / (now() - from);
+    const double speed = (double)(r->s->batch * r->s->unroll) / (sru_now() - from);
     r->speed = r->speed > 0 ? 0.95 * r->speed + 0.05 * speed : speed;
     r->counts.loss_sum += loss;
     r->counts.loss_steps++;
@@ -311,7 +303,7 @@ static sru_status test(struct run *r, double *nats, struct sru_error *err)
 sru_status sru_run(const struct sru_run_settings *s, struct sru_dev *dev, const struct sru_watcher *watcher,
                    struct sru_outcome *outcome, struct sru_error *err)
 {
-    struct run r = { .s = s, .watcher = watcher, .dev = dev, .began = now(), .metrics.fd = -1, .directory.lock = -1 };
+    struct run r = { .s = s, .watcher = watcher, .dev = dev, .began = sru_now(), .metrics.fd = -1, .directory.lock = -1 };
     sru_status status = open_texts(&r, err);   /* before the directory, which a wrong file name shall not make */
 
     *outcome = (struct sru_outcome){ .valid = NAN, .test = NAN };
