@@ -216,14 +216,13 @@ static uint64_t due(const struct run *r)
 /* The valid part, the best model so far, and the run: in this order, so that what last.safetensors says is on disk already. */
 static sru_status evaluate(struct run *r, struct sru_error *err)
 {
-    const uint64_t number = due(r);
     const double lr = rate(r), train = r->counts.loss_steps ? r->counts.loss_sum / (double)r->counts.loss_steps : NAN;
     double valid;
     sru_status status = evaluate_part(r, 1, &valid, err);
 
     if (status || isnan(valid))
         return status;
-    r->counts.evaluations = number;
+    r->counts.evaluations = due(r);   /* by the clock, those too that fell due meanwhile */
     const bool best = r->counts.best == 0 || valid < r->counts.best;
     if (best) {
         json_t *training = json_pack("{s:I, s:I, s:f, s:f}", "step", (json_int_t)r->trainer.step, "tokens", (json_int_t)tokens_of(r),
