@@ -55,6 +55,7 @@ static const struct sru_option options[] = {
     { "beta1", 0, SRU_OPT_DOUBLE, "X", "Decay of the first moment (default: 0.9).", AT(beta1), 0, 0.9999999 },
     { "beta2", 0, SRU_OPT_DOUBLE, "X", "Decay of the second moment; 0: the optimizer's usual one, 0.95 for adamw and 0.999 for radam "
       "(default: 0).", AT(beta2), 0, 0.9999999 },
+    { "eps", 0, SRU_OPT_DOUBLE, "X", "What keeps the optimizer from dividing by 0 (default: 1e-8).", AT(eps), 1e-30, 1 },
     { "clip", 0, SRU_OPT_DOUBLE, "X", "Largest norm of the gradient; 0: any (default: 1).", AT(clip), 0, HUGE_VAL },
     { "evals", 0, SRU_OPT_SIZE, "N", "Evaluations over the run, evenly spaced (default: 10).", AT(evaluations), 1, MANY },
     { "log-every", 0, SRU_OPT_SIZE, "N", "Steps between records of metrics.jsonl (default: 50).", AT(log_every), 1, MANY },
@@ -89,7 +90,7 @@ bool sru_train_preset(const char *name, struct sru_train_options *o)
 {
     *o = (struct sru_train_options){
         .out = "sru-run", .split = "90/5/5", .preset = name, .optimizer = "adamw", .seed = 1, .config = sru_config_default(),
-        .evaluations = 10, .log_every = 50, .warmup = 0.06, .clip = 1, .weight_decay = 0.1, .beta1 = 0.9, .save_every = 300,
+        .evaluations = 10, .log_every = 50, .warmup = 0.06, .clip = 1, .weight_decay = 0.1, .beta1 = 0.9, .eps = 1e-8, .save_every = 300,
     };
     for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)
         if (strcmp(presets[i].name, name) == 0) {
@@ -235,6 +236,7 @@ sru_status sru_train_settings(const struct sru_train_options *o, struct sru_run_
         return sru_fail(err, SRU_EINVAL, "option '--optimizer': '%.40s' is none: give adamw or radam", o->optimizer);
     s->optimizer.weight_decay = o->weight_decay;
     s->optimizer.beta1 = o->beta1;
+    s->optimizer.eps = o->eps;
     if (o->beta2 > 0)
         s->optimizer.beta2 = o->beta2;
     if (s->config.window == 0)
