@@ -100,6 +100,8 @@ check 'nothing else in the directory' [ "$(find run -type f | wc -l)" = 3 ]
 expect 1 'a second run in one directory' "$sru" train --data text --out run $small --steps 2; says '--resume' run
 expect 1 'a finished run' "$sru" train --resume --out run;  says finished '--steps'
 expect 0 'a longer run' "$sru" train --resume --out run --steps 50; holds out 'finished after step 50'
+expect 0 'info of it' "$sru" info run/last.safetensors; holds out 'step *50$'
+check 'the longer run ends with an evaluation' sh -c "tail -n 1 run/metrics.jsonl | grep -q '\"step\":50,.*valid_bits\":[0-9]'"
 
 # ---- stopping
 # A background job of a shell ignores SIGINT; GNU env undoes that.

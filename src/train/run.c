@@ -84,6 +84,20 @@ static sru_status check_fingerprint(const struct run *r, struct sru_error *err)
     return SRU_OK;
 }
 
+/* Share of the run that is done. */
+static double progress(const struct run *r)
+{
+    const double p = r->s->steps ? (double)r->trainer.step / (double)r->s->steps : seconds_of(r) / r->s->seconds;
+
+    return p < 1 ? p : 1;
+}
+
+/* Evaluations that should have been by now. */
+static uint64_t due(const struct run *r)
+{
+    return (uint64_t)(progress(r) * (double)r->s->evaluations);
+}
+
 /* ---- Beginning ---------------------------------------------------------------------------------------- */
 
 static sru_status load(struct run *r, struct sru_error *err)
@@ -96,6 +110,9 @@ static sru_status load(struct run *r, struct sru_error *err)
     status = sru_checkpoint_load(&f, &r->trainer, &r->counts, err);
     sru_model_file_close(&f);
     r->earlier = r->counts.seconds;
+    /* In a run that was made longer, fewer are due by now than it has had. */
+    if (!status && due(r) < r->counts.evaluations)
+        r->counts.evaluations = due(r);
     return status;
 }
 
@@ -139,14 +156,6 @@ static void end(struct run *r)
 }
 
 /* ---- The loop --------------------------------------------------------------------------------------------- */
-
-/* Share of the run that is done. */
-static double progress(const struct run *r)
-{
-    const double p = r->s->steps ? (double)r->trainer.step / (double)r->s->steps : seconds_of(r) / r->s->seconds;
-
-    return p < 1 ? p : 1;
-}
 
 static double rate(const struct run *r)
 {
@@ -203,14 +212,12 @@ static sru_status evaluate_part(struct run *r, size_t i, double *nats, struct sr
     struct sru_loss loss;
     const sru_status status = sru_evaluate(&r->reader, &r->vocab, r->parts[i], names[i], &stop, &loss, err);
 
-    *nats = status || loss.count + 1 < r->parts[i].size ? NAN : loss.nats / (double)loss.count;
-    return status;
-}
-
-/* Evaluations that should have been by now. */
-static uint64_t due(const struct run *r)
-{
-    return (uint64_t)(progress(r) * (double)r->s->evaluations);
+    *nats = NAN;
+    if (status || loss.count + 1 < r->parts[i].size)
+        return status;
+    *nats = loss.nats / (double)loss.count;
+    return isfinite(*nats) ? SRU_OK : sru_fail(err, SRU_EDIVERGED, "training diverged: at step %" PRIu64 " the loss on %s is %g; try "
+                                               "a smaller --lr or a longer --warmup", r->trainer.step, names[i], *nats);
 }
 
 /* The valid part, the best model so far, and the run: in this order, so that what last.safetensors says is on disk already. */
