@@ -103,6 +103,15 @@ expect 0 'a longer run' "$sru" train --resume --out run --steps 50; holds out 'f
 expect 0 'info of it' "$sru" info run/last.safetensors; holds out 'step *50$'
 check 'the longer run ends with an evaluation' sh -c "tail -n 1 run/metrics.jsonl | grep -q '\"step\":50,.*valid_bits\":[0-9]'"
 
+mv run moved
+expect 0 'a run that was moved' "$sru" train --resume --out moved --steps 52; holds out 'finished after step 52'
+check 'it stays where it is' [ ! -e run ]
+mv moved run
+latin=$(printf 'caf\351.txt'); cp text "$latin"
+expect 0 'a name that is not UTF-8' "$sru" train --data "$latin" --out latin $small --steps 4 --stop-at 2
+expect 2 'resumed without it' "$sru" train --resume --out latin; says '--data'
+expect 0 'resumed with it' "$sru" train --resume --out latin --data "$latin"
+
 # ---- stopping
 # A background job of a shell ignores SIGINT; GNU env undoes that.
 signals='HUP TERM'

@@ -143,7 +143,9 @@ json_t *sru_options_to_json(struct sru_option_table table, const void *settings)
             value = json_boolean(*(const bool *)member);
             break;
         case SRU_OPT_STRING:
-            value = *(const char *const *)member ? json_string(*(const char *const *)member) : json_null();
+            value = *(const char *const *)member ? json_string(*(const char *const *)member) : NULL;
+            if (!value)   /* none given, or a file's name that is not UTF-8 */
+                value = json_null();
             break;
         case SRU_OPT_SIZE:
             value = json_integer((json_int_t)*(const size_t *)member);

@@ -11,6 +11,7 @@
 #include "src/train/checkpoint.h"
 
 #define AT(member) offsetof(struct sru_train_options, member)
+#define DEFAULT_OUT "sru-run"
 #define MANY 1073741824.0   /* of anything counted */
 
 static const struct sru_option options[] = {
@@ -89,7 +90,7 @@ static const struct {
 bool sru_train_preset(const char *name, struct sru_train_options *o)
 {
     *o = (struct sru_train_options){
-        .out = "sru-run", .split = "90/5/5", .preset = name, .optimizer = "adamw", .seed = 1, .config = sru_config_default(),
+        .out = DEFAULT_OUT, .split = "90/5/5", .preset = name, .optimizer = "adamw", .seed = 1, .config = sru_config_default(),
         .evaluations = 10, .log_every = 50, .warmup = 0.06, .clip = 1, .weight_decay = 0.1, .beta1 = 0.9, .eps = 1e-8, .save_every = 300,
     };
     for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)
@@ -165,11 +166,12 @@ static sru_status set_defaults(struct sru_train_options *o, const bool *set, str
         return sru_train_preset(looked.preset ? looked.preset : "tiny", o)
             ? SRU_OK
             : sru_fail(err, SRU_EINVAL, "no preset is named '%.60s': there are %s", looked.preset, sru_preset_names);
-    if ((status = check_given(set, err)) || (status = stored_settings(looked.out ? looked.out : "sru-run", &o->before, err))
+    if ((status = check_given(set, err)) || (status = stored_settings(looked.out ? looked.out : DEFAULT_OUT, &o->before, err))
         || (status = sru_options_from_json(run_table, o, o->before, err)))
         return status;
     o->stop_at = 0;   /* of the session that gave it */
-    return SRU_OK;
+    o->out = looked.out ? looked.out : DEFAULT_OUT;   /* the directory may have another name now */
+    return o->split && o->optimizer ? SRU_OK : sru_fail(err, SRU_EFORMAT, "%s/last.safetensors: its settings are broken", o->out);
 }
 
 /* --steps or --time, and what the next checkpoint is to remember. */
