@@ -71,7 +71,7 @@ void sru_cmd_help(const struct sru_cmd *cmd, FILE *out);
 
 /* "sru-lm: message" on standard error; returns SRU_EXIT_FAILURE. */
 int sru_report_error(const struct sru_error *err);
-/* "sru-lm NAME: message" and a pointer to --help on standard error; returns SRU_EXIT_USAGE. */
+/* "sru-lm NAME: message (see --help)", one line on standard error; returns SRU_EXIT_USAGE. */
 int sru_usage(const struct sru_cmd *cmd, const char *fmt, ...) SRU_PRINTF(2, 3);
 
 /* What every command that computes lets one choose. */

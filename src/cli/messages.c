@@ -68,6 +68,6 @@ int sru_usage(const struct sru_cmd *cmd, const char *fmt, ...)
     va_start(args, fmt);
     vfprintf(stderr, fmt, args);
     va_end(args);
-    fprintf(stderr, "\nTry 'sru-lm %s --help'.\n", cmd->name);
+    fprintf(stderr, " (see 'sru-lm %s --help')\n", cmd->name);
     return SRU_EXIT_USAGE;
 }

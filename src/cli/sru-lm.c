@@ -40,7 +40,7 @@ static int unknown_command(const char *name)
     fprintf(stderr, "sru-lm: unknown %s '%.80s'", name[0] == '-' ? "option" : "command", name);
     if (near.best)
         fprintf(stderr, ": did you mean '%s'?", near.best);
-    fputs("\nTry 'sru-lm --help'.\n", stderr);
+    fputs(" (see 'sru-lm --help')\n", stderr);
     return SRU_EXIT_USAGE;
 }
 
