@@ -210,6 +210,22 @@ START_TEST(not_a_file)
 }
 END_TEST
 
+/* The whole of a replacement at once. */
+static sru_status replace_file(const char *name, const void *data, size_t n, struct sru_error *err)
+{
+    struct sru_replace r;
+    sru_status status = sru_replace_begin(&r, name, n, err);
+
+    if (status)
+        return status;
+    status = sru_replace_write(&r, data, n, err);
+    if (status) {
+        sru_replace_abort(&r);
+        return status;
+    }
+    return sru_replace_commit(&r, err);
+}
+
 /* A write that fails leaves the old file, and nothing beside it. */
 START_TEST(failed_write)
 {
@@ -221,12 +237,12 @@ START_TEST(failed_write)
     put("old", 3);
     signal(SIGXFSZ, SIG_IGN);
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &little), 0);
-    ck_assert_int_eq(sru_replace_file(path, big, sizeof big, &err), SRU_EIO);
+    ck_assert_int_eq(replace_file(path, big, sizeof big, &err), SRU_EIO);
     ck_assert_ptr_nonnull(strstr(err.message, path));
     ck_assert_uint_eq(get(old, sizeof old), 3);
     ck_assert_mem_eq(old, "old", 3);
-    ck_assert_int_eq(sru_replace_file("/nowhere/x", big, 1, &err), SRU_EIO);
-    ck_assert(!sru_replace_file(path, "new!", 4, NULL));
+    ck_assert_int_eq(replace_file("/nowhere/x", big, 1, &err), SRU_EIO);
+    ck_assert(!replace_file(path, "new!", 4, NULL));
     ck_assert_uint_eq(get(old, sizeof old), 4);
 }
 END_TEST

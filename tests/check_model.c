@@ -256,7 +256,7 @@ START_TEST(absurd_sizes_are_refused)
     ck_assert_int_eq(sru_decoder_open(&d, &lm, 1, SIZE_MAX - 1, &err), SRU_EINVAL);
     ck_assert(!sru_net_plan(&net, &lm, 4, 16, 16, true, false, &err));
     ck_assert(sru_net_bytes(&net) > 4 * 16 * 40 * 4 * 10 && sru_net_bytes(&net) < 10 << 20);
-    free(net.buffers), free(net.layers);
+    sru_net_close(&net);
     sru_lm_close(&lm);
     c.n_d = c.n_proj = (size_t)1 << 30;
     ck_assert_int_ne(sru_lm_open(&lm, &c, dev, true, &err), SRU_OK);

@@ -27,18 +27,23 @@ static const struct sru_option_table table = { options, sizeof options / sizeof 
 
 /* ---- Parts of the description --------------------------------------------------------------------- */
 
+/* "  key   value", of any JSON value. */
+static void print_value(const char *key, const json_t *value)
+{
+    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+
+    printf("  %-20s %s\n", key, text ? text : "");
+    free(text);
+}
+
 static void print_config(const struct sru_config *c)
 {
     json_t *object = sru_config_to_json(c), *value;
     const char *key;
 
     puts("configuration");
-    json_object_foreach(object, key, value) {
-        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
-
-        printf("  %-20s %s\n", key, text ? text : "");
-        free(text);
-    }
+    json_object_foreach(object, key, value)
+        print_value(key, value);
     json_decref(object);
 }
 
@@ -78,22 +83,16 @@ static double print_buffers(const struct sru_net *net)
     return (double)sru_net_bytes(net);
 }
 
-static void close_plan(struct sru_net *net)
-{
-    free(net->buffers);
-    free(net->layers);
-}
-
 static sru_status print_training(struct sru_lm *lm, size_t B, size_t T, struct sru_error *err)
 {
-    const struct sru_config *c = &lm->config;
-    const struct sru_shape shape = { .B = B, .T = T, .M = T, .d = c->n_d, .p = c->n_proj, .H = c->heads, .V = c->vocab, .train = true };
-    const double arena = (double)lm->params.arena * sizeof(float), work = (double)lm->dev->ops->work(lm->dev, &shape);
+    const double arena = (double)lm->params.arena * sizeof(float);
     struct sru_net net;
     const sru_status status = sru_net_plan(&net, lm, B, T, T, true, false, err);
 
     if (status)
         return status;
+    const struct sru_shape shape = sru_net_shape(&net);
+    const double work = (double)lm->dev->ops->work(lm->dev, &shape);
     printf("\nmemory to train, %zu streams of %zu positions\n", B, T);
     print_bytes("parameters", arena);
     print_bytes("gradients", arena);
@@ -101,7 +100,7 @@ static sru_status print_training(struct sru_lm *lm, size_t B, size_t T, struct s
     const double buffers = print_buffers(&net);
     print_bytes("workspace of the operators", work);
     print_bytes("together", 4 * arena + buffers + work);
-    close_plan(&net);
+    sru_net_close(&net);
     return SRU_OK;
 }
 
@@ -118,7 +117,7 @@ static sru_status print_reading(struct sru_lm *lm, struct sru_error *err)
     print_bytes("parameters", arena);
     print_bytes("to evaluate", (double)sru_net_bytes(&net));
     print_bytes("to generate", (double)sru_decoder_bytes(lm, 1, W));
-    close_plan(&net);
+    sru_net_close(&net);
     return SRU_OK;
 }
 
@@ -132,12 +131,8 @@ static void print_past(json_t *training)
         return;
     puts("\ntraining");
     json_object_foreach(training, key, value)
-        if (!json_is_object(value)) {
-            char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
-
-            printf("  %-20s %s\n", key, text ? text : "");
-            free(text);
-        }
+        if (!json_is_object(value))
+            print_value(key, value);
     json_object_foreach(json_object_get(training, "position"), key, value)
         if (strcmp(key, "step") == 0 || strcmp(key, "seconds") == 0)
             printf("  %-20s %.0f\n", key, json_number_value(value));

@@ -9,6 +9,7 @@
 #include "src/cli/train-options.h"
 #include "src/text/text.h"
 #include "src/train/checkpoint.h"
+#include "src/train/directory.h"
 
 #define AT(member) offsetof(struct sru_train_options, member)
 #define DEFAULT_OUT "sru-run"
@@ -115,7 +116,7 @@ static sru_status stored_settings(const char *out, json_t **settings, struct sru
     struct sru_model_file f;
     char path[4096];
 
-    if (snprintf(path, sizeof path, "%s/last.safetensors", out) >= (int)sizeof path)
+    if (snprintf(path, sizeof path, "%s/" SRU_LAST_NAME, out) >= (int)sizeof path)
         return sru_fail(err, SRU_EIO, "the name of the directory is too long: %.80s...", out);
     const sru_status status = sru_model_file_open(&f, path, err);
     if (status)
@@ -171,7 +172,7 @@ static sru_status set_defaults(struct sru_train_options *o, const bool *set, str
         return status;
     o->stop_at = 0;   /* of the session that gave it */
     o->out = looked.out ? looked.out : DEFAULT_OUT;   /* the directory may have another name now */
-    return o->split && o->optimizer ? SRU_OK : sru_fail(err, SRU_EFORMAT, "%s/last.safetensors: its settings are broken", o->out);
+    return o->split && o->optimizer ? SRU_OK : sru_fail(err, SRU_EFORMAT, "%s/" SRU_LAST_NAME ": its settings are broken", o->out);
 }
 
 /* --steps or --time, and what the next checkpoint is to remember. */

@@ -134,21 +134,6 @@ sru_status sru_replace_commit(struct sru_replace *r, struct sru_error *err)
     return SRU_OK;
 }
 
-sru_status sru_replace_file(const char *path, const void *data, size_t n, struct sru_error *err)
-{
-    struct sru_replace r;
-    sru_status status = sru_replace_begin(&r, path, n, err);
-
-    if (status)
-        return status;
-    status = sru_replace_write(&r, data, n, err);
-    if (status) {
-        sru_replace_abort(&r);
-        return status;
-    }
-    return sru_replace_commit(&r, err);
-}
-
 /* The process of NAME.tmp-PID, or 0 for any other name. */
 static long writer_of(const char *name)
 {

@@ -78,6 +78,7 @@ struct sru_net {
 sru_status sru_net_plan(struct sru_net *net, struct sru_lm *lm, size_t B, size_t T, size_t M, bool train, bool logits,
                         struct sru_error *err);
 uint64_t sru_net_bytes(const struct sru_net *net);   /* sum of the plan */
+struct sru_shape sru_net_shape(const struct sru_net *net);   /* what its operators' workspace is reserved for */
 
 /* For training (M = T, window 0) or evaluation (M = window = W).  SRU_ENOMEM. */
 sru_status sru_net_open(struct sru_net *net, struct sru_lm *lm, size_t B, size_t T, size_t M, bool train, bool logits,

@@ -95,7 +95,7 @@ static void plan_outside(struct planner *p, bool logits)
     PLAN(p, "gradient of values", SRU_NONE, &net->dv, act, B, M + T, q);
 }
 
-static struct sru_shape shape_of(const struct sru_net *net)
+struct sru_shape sru_net_shape(const struct sru_net *net)
 {
     const struct sru_config *c = &net->lm->config;
 
@@ -168,7 +168,7 @@ sru_status sru_net_open(struct sru_net *net, struct sru_lm *lm, size_t B, size_t
 
     if (status)
         return status;
-    const struct sru_shape shape = shape_of(net);
+    const struct sru_shape shape = sru_net_shape(net);
     if ((status = dev->ops->reserve(dev, &shape, err))) {
         sru_net_close(net);
         return status;

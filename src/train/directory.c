@@ -60,7 +60,7 @@ sru_status sru_directory_open(struct sru_directory *d, const char *path, bool re
 {
     sru_status status;
 
-    *d = (struct sru_directory){ .lock = -1, .last = join(path, "last.safetensors"), .best = join(path, "best.safetensors"),
+    *d = (struct sru_directory){ .lock = -1, .last = join(path, SRU_LAST_NAME), .best = join(path, "best.safetensors"),
                                  .metrics = join(path, "metrics.jsonl") };
     if (!d->last || !d->best || !d->metrics)
         status = sru_fail(err, SRU_ENOMEM, "out of memory");
@@ -71,7 +71,7 @@ sru_status sru_directory_open(struct sru_directory *d, const char *path, bool re
 
         sru_replace_sweep(path);
         if (resume && !holds)
-            status = sru_fail(err, SRU_EIO, "%s holds no run to resume: there is no last.safetensors", path);
+            status = sru_fail(err, SRU_EIO, "%s holds no run to resume: there is no " SRU_LAST_NAME, path);
         if (!resume && holds)
             status = sru_fail(err, SRU_EIO, "%s already holds a run: go on with --resume, or choose another --out", path);
     }

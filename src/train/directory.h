@@ -6,6 +6,8 @@
 
 #include "src/error.h"
 
+#define SRU_LAST_NAME "last.safetensors"   /* the checkpoint */
+
 struct sru_directory {
     int   lock;
     char *last, *best, *metrics;   /* DIR/last.safetensors, DIR/best.safetensors, DIR/metrics.jsonl */

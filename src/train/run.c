@@ -183,10 +183,16 @@ static void report(const struct run *r, double lr, double train, double valid, b
     r->watcher->report(r->watcher->context, &x);
 }
 
+/* Mean of the training loss since the last record; NaN where there was no step. */
+static double train_loss(const struct run *r)
+{
+    return r->counts.loss_steps ? r->counts.loss_sum / (double)r->counts.loss_steps : NAN;
+}
+
 /* A record of the metrics; the mean of the training loss begins anew. */
 static sru_status record(struct run *r, double lr, double valid, struct sru_error *err)
 {
-    const double train = r->counts.loss_steps ? r->counts.loss_sum / (double)r->counts.loss_steps : NAN;
+    const double train = train_loss(r);
 
     r->counts.loss_sum = 0;
     r->counts.loss_steps = 0;
@@ -223,7 +229,7 @@ static sru_status evaluate_part(struct run *r, size_t i, double *nats, struct sr
 /* The valid part, the best model so far, and the run: in this order, so that what last.safetensors says is on disk already. */
 static sru_status evaluate(struct run *r, struct sru_error *err)
 {
-    const double lr = rate(r), train = r->counts.loss_steps ? r->counts.loss_sum / (double)r->counts.loss_steps : NAN;
+    const double lr = rate(r);
     double valid;
     sru_status status = evaluate_part(r, 1, &valid, err);
 
@@ -239,7 +245,7 @@ static sru_status evaluate(struct run *r, struct sru_error *err)
                           : sru_fail(err, SRU_ENOMEM, "out of memory");
         json_decref(training);
     }
-    report(r, lr, train, valid, best);
+    report(r, lr, train_loss(r), valid, best);
     if (!status)
         status = record(r, lr, valid, err);
     return status ? status : save(r, err);
