@@ -31,6 +31,7 @@ struct sru_rows {
 
 struct sru_weight {
     float *w, *g;   /* values, and their gradient of the same shape (NULL where nothing trains) */
+    void  *operand; /* of a matrix: the device's copies of the values, made by `prepare` in whatever form its products want */
 };
 
 /*
@@ -110,7 +111,7 @@ struct sru_recur {
     size_t B, T, d, p;
     float  scale;
     struct sru_rows   a, da;    /* p columns; da (=) */
-    struct sru_weight w3;       /* [3,d,p]: plane g is output g of every unit */
+    struct sru_weight w3;       /* [p,3,d], W3 transposed: plane g is output g of every unit */
     struct sru_rows   x;        /* d columns */
     struct sru_rows   dx;       /* (=): scale dx'; may be dh */
     struct sru_weight v, bias;  /* [2,d]: v_f, v_r; b_f, b_r */
@@ -176,6 +177,14 @@ struct sru_ops {
     size_t     (*work)(struct sru_dev *, const struct sru_shape *);
     sru_status (*reserve)(struct sru_dev *, const struct sru_shape *, struct sru_error *);
 
+    /*
+     * Operand copies of a matrix [out,in], or with in_first [in,out], for forwards and with `train` for backwards too;
+     * NULL without memory.  `prepare` makes them anew after the values changed, before any operator uses the weight.
+     */
+    void *(*operand_open)(struct sru_dev *, size_t in, size_t out, bool in_first, bool train);
+    void  (*operand_close)(struct sru_dev *, void *);   /* NULL is allowed */
+    void  (*prepare)(struct sru_dev *, const struct sru_weight *);
+
     void (*embed)(struct sru_dev *, const struct sru_embed *);
     void (*embed_back)(struct sru_dev *, const struct sru_embed *);
     void (*linear)(struct sru_dev *, const struct sru_linear *);
@@ -212,11 +221,14 @@ static inline sru_act *sru_at(const struct sru_dev *dev, sru_act *p, size_t n)
     return (sru_act *)((char *)p + n * dev->act_bytes);
 }
 
+/* Storage of activations and of the products' operands; auto: bf16 where the processor multiplies it. */
+enum sru_precision { SRU_PRECISION_AUTO, SRU_PRECISION_F32, SRU_PRECISION_BF16 };
+
 /*
- * Open the processor.  @param kernels  "baseline", "avx2", "avx512", or NULL for the best that runs here.
+ * Open the processor.  @param kernels  an instruction set (simd/kernels.h), or NULL for $SRU_CPU or the best that runs here.
  * @return SRU_EINVAL for an unknown name, SRU_EDEVICE where the processor lacks it, SRU_ENOMEM.
  */
-sru_status sru_cpu_open(const char *kernels, struct sru_dev **out, struct sru_error *err);
+sru_status sru_cpu_open(const char *kernels, enum sru_precision precision, struct sru_dev **out, struct sru_error *err);
 
 static inline void sru_dev_close(struct sru_dev *dev)
 {

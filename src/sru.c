@@ -22,7 +22,7 @@ struct sru_model {
 static sru_status fill(struct sru_model *m, const char *path, struct sru_error *err)
 {
     struct sru_model_file f;
-    sru_status status = sru_cpu_open(NULL, &m->dev, err);
+    sru_status status = sru_cpu_open(NULL, SRU_PRECISION_AUTO, &m->dev, err);
 
     if (status || (status = sru_model_file_open(&f, path, err)))
         return status;

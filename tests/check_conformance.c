@@ -178,6 +178,7 @@ static void load_weights(const struct fixture *x, struct sru_lm *lm)
         sru_tensor_from_file(t, lm->w, values);
         free(values);
     }
+    lm->prepared = false;
 }
 
 static void check_gradients(const struct fixture *x, const struct sru_lm *lm, size_t s)

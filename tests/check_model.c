@@ -41,7 +41,7 @@ static void open_model(struct sru_lm *lm, const struct sru_config *c, struct sru
     ck_assert(!sru_lm_init(lm, 3, NULL));
     for (size_t i = 0; i < c->depth; i++)
         if (lm->params.layers[i].attends)
-            lm->w[lm->params.layers[i].alpha] = 0.7f;
+            lm->w[lm->params.layers[i].alpha] = 0.7f;   /* in no product: nothing to prepare anew */
 }
 
 static void evaluate(struct sru_lm *lm, size_t B, size_t T, const int32_t *ids, float *nll)
@@ -89,7 +89,7 @@ START_TEST(decoding_is_evaluation)
     float *nll = pooled(B * LENGTH * sizeof *nll), *logits = pooled(B * V * sizeof *logits);
     double *expected = pooled(B * LENGTH * sizeof *expected);
 
-    ck_assert(!sru_cpu_open(NULL, &dev, NULL));
+    ck_assert(!sru_cpu_open(NULL, SRU_PRECISION_F32, &dev, NULL));
     open_model(&lm, &c, dev);
     evaluate(&lm, B, 7, ids, nll);
     ck_assert(!sru_decoder_open(&d, &lm, B, c.window, NULL));
@@ -120,7 +120,7 @@ START_TEST(cuts_do_not_matter)
     float *a = pooled(3 * LENGTH * sizeof *a), *b = pooled(LENGTH * sizeof *b);
     double expected[LENGTH];
 
-    ck_assert(!sru_cpu_open(NULL, &dev, NULL));
+    ck_assert(!sru_cpu_open(NULL, SRU_PRECISION_F32, &dev, NULL));
     open_model(&lm, &c, dev);
     evaluate(&lm, 3, 9, ids, a);
     for (int i = 0; i < LENGTH; i++)
@@ -146,7 +146,7 @@ START_TEST(dropout_is_keyed)
     float nll[3][B * T];
 
     c.dropout = 0.5, c.attn_dropout = 0.5;
-    ck_assert(!sru_cpu_open(NULL, &dev, NULL));
+    ck_assert(!sru_cpu_open(NULL, SRU_PRECISION_F32, &dev, NULL));
     ck_assert(!sru_lm_open(&lm, &c, dev, true, NULL) && !sru_lm_init(&lm, 1, NULL));
     ck_assert(!sru_net_open(&net, &lm, B, T, T, true, false, NULL));
     for (int i = 0; i < 3; i++) {
@@ -174,7 +174,7 @@ START_TEST(logits_by_blocks)
 
     c.vocab = 70001, c.n_d = 8, c.n_proj = 4;
     int32_t *ids = random_tokens(2 * (LENGTH + 1), c.vocab, 2);
-    ck_assert(!sru_cpu_open(NULL, &dev, NULL));
+    ck_assert(!sru_cpu_open(NULL, SRU_PRECISION_F32, &dev, NULL));
     open_model(&lm, &c, dev);
     evaluate(&lm, 2, LENGTH, ids, a);   /* 120 rows, 64 at a time */
     evaluate(&lm, 1, 1, ids + LENGTH + 1, b);
@@ -198,7 +198,7 @@ START_TEST(files_come_back)
     struct sru_error err;
 
     close(mkstemp(path));
-    ck_assert(!sru_cpu_open(NULL, &dev, NULL));
+    ck_assert(!sru_cpu_open(NULL, SRU_PRECISION_F32, &dev, NULL));
     open_model(&a, &plain, dev);
     ck_assert(!sru_model_save(path, &a, &v, NULL, NULL, 0, NULL));
     ck_assert_msg(!sru_model_file_open(&f, path, &err), "%s", err.message);
@@ -249,7 +249,7 @@ START_TEST(absurd_sizes_are_refused)
     struct sru_decoder d;
     struct sru_error err;
 
-    ck_assert(!sru_cpu_open(NULL, &dev, NULL));
+    ck_assert(!sru_cpu_open(NULL, SRU_PRECISION_F32, &dev, NULL));
     open_model(&lm, &c, dev);
     ck_assert_int_eq(sru_net_plan(&net, &lm, SIZE_MAX / 2, 3, 3, true, false, &err), SRU_EINVAL);
     ck_assert_int_eq(sru_net_plan(&net, &lm, 1, SIZE_MAX / 2, SIZE_MAX / 2, false, false, &err), SRU_EINVAL);

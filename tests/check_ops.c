@@ -34,7 +34,7 @@ START_TEST(masks_are_the_twins)
     double *expected = pooled(rows * cols * sizeof *expected), kept = 0;
     float *row = pooled(cols * sizeof *row);
 
-    if (sru_kernels_find(all_kernels[_i], &k, NULL))
+    if (sru_kernels_find(all_kernels[_i], false, &k, NULL))
         return;
     ref_mask(&m, rows, cols, expected);
     for (size_t r = 0; r < rows; r++) {
@@ -94,7 +94,7 @@ static void one_embed(struct sru_dev *dev, size_t B, size_t T, size_t d, size_t 
 
 START_TEST(embedding)
 {
-    struct sru_dev *dev = open_kernels(_i);
+    struct sru_dev *dev = open_device(_i);
 
     if (!dev)
         return;
@@ -127,7 +127,7 @@ static void one_linear(struct sru_dev *dev, size_t B, size_t rows, size_t in, si
     float *whole = pooled(N * in * sizeof *whole), *part;
     struct sru_linear s = {
         .B = B, .rows = rows, .in = in, .out = out, .skip = skip, .add_dx = add,
-        .w = { to_device(dev, w, in * out), to_device(dev, before, in * out) },
+        .w = to_matrix(dev, w, in, out, false, before),
         .x = padded(dev, x, B, rows, in, pad), .y = padded(dev, NULL, B, rows, out, pad), .dy = padded(dev, dy, B, rows, out, pad),
     };
     const struct linear_case c = { N, in, out };
@@ -135,7 +135,9 @@ static void one_linear(struct sru_dev *dev, size_t B, size_t rows, size_t in, si
 
     for (size_t b = 0; b < B; b++)
         memcpy(cut + b * kept * in, dx0 + (b * rows + skip) * in, kept * in * sizeof *cut);
+    const struct sru_shape shape = { .B = B, .T = rows, .d = in, .p = out, .H = 1, .V = 1, .train = true };
     s.dx = padded(dev, add ? cut : NULL, B, kept, in, pad);
+    ck_assert(!dev->ops->reserve(dev, &shape, NULL));
     dev->ops->linear(dev, &s);
     linear_forward(&c, f.in, y);
     assert_near("y", N * out, unpadded(dev, s.y, B, rows, out), y, 1e-6);
@@ -158,7 +160,7 @@ static void one_linear(struct sru_dev *dev, size_t B, size_t rows, size_t in, si
 
 START_TEST(linear_products)
 {
-    struct sru_dev *dev = open_kernels(_i);
+    struct sru_dev *dev = open_device(_i);
 
     if (!dev)
         return;
@@ -196,7 +198,7 @@ static void one_predict(struct sru_dev *dev, size_t B, size_t T, size_t d, size_
     struct sru_predict s = {
         .B = B, .T = T, .d = d, .V = V, .targets = targets, .factor = 0.25f,
         .h = padded(dev, h, B, T, d, 2), .dh = padded(dev, NULL, B, T, d, 7),
-        .w = { to_device(dev, w, V * d), to_device(dev, before, V * d) }, .bias = { to_device(dev, bias, V), to_device(dev, before, V) },
+        .w = to_matrix(dev, w, d, V, false, before), .bias = { to_device(dev, bias, V), to_device(dev, before, V) },
         .nll = zeros(dev, N), .logits = zeros(dev, N * V),
         .mask = { .rate = rate, .step = 9, .site = SRU_SITE_OUTPUT, .seed = 3 },
     };
@@ -223,7 +225,7 @@ static void one_predict(struct sru_dev *dev, size_t B, size_t T, size_t d, size_
 
 START_TEST(prediction)
 {
-    struct sru_dev *dev = open_kernels(_i);
+    struct sru_dev *dev = open_device(_i);
 
     if (!dev)
         return;
@@ -240,12 +242,12 @@ START_TEST(prediction_of_extreme_scores)
     const struct sru_kernels *k;
     float far[3] = { 3e4f, -3e4f, 0 }, broken[3] = { 0, NAN, 1 };
 
-    if (sru_kernels_find(all_kernels[_i], &k, NULL))
+    if (sru_kernels_find(all_kernels[_i], false, &k, NULL))
         return;
-    ck_assert_float_eq(k->nll(3, far, 0, 0), 0);
+    ck_assert_float_eq(k->nll(3, far, 0, 0, NULL), 0);
     far[0] = 3e4f, far[1] = -3e4f, far[2] = 0;
-    ck_assert_float_eq(k->nll(3, far, 1, 0), 6e4f);
-    ck_assert(isnan(k->nll(3, broken, 0, 0)));
+    ck_assert_float_eq(k->nll(3, far, 1, 0, NULL), 6e4f);
+    ck_assert(isnan(k->nll(3, broken, 0, 0, NULL)));
 }
 END_TEST
 
@@ -253,7 +255,7 @@ END_TEST
 
 START_TEST(update_and_sumsq)
 {
-    struct sru_dev *dev = open_kernels(_i);
+    struct sru_dev *dev = open_device(_i);
     const size_t n = 100003;
     double *w = random_array(n, 1, 1), *g = random_array(n, 1, 2), *m = random_array(n, 1, 3), *v = random_array(n, 1, 4), sum = 0;
 
@@ -291,7 +293,7 @@ START_TEST(unknown_kernels)
     struct sru_error err;
     struct sru_dev *dev;
 
-    ck_assert_int_eq(sru_cpu_open("mmx", &dev, &err), SRU_EINVAL);
+    ck_assert_int_eq(sru_cpu_open("mmx", SRU_PRECISION_AUTO, &dev, &err), SRU_EINVAL);
     ck_assert_ptr_null(dev);
     ck_assert_ptr_nonnull(strstr(err.message, "mmx"));
 }
@@ -301,14 +303,14 @@ int main(void)
 {
     Suite *s = suite_create("operators");
     TCase *t = tcase_create("operators");
-    const int n = (int)n_all_kernels;
+    const int n = (int)n_all_devices;
 
     tcase_add_test(t, philox_known_answers);
-    tcase_add_loop_test(t, masks_are_the_twins, 0, n);
+    tcase_add_loop_test(t, masks_are_the_twins, 0, (int)n_all_kernels);
     tcase_add_loop_test(t, embedding, 0, n);
     tcase_add_loop_test(t, linear_products, 0, n);
     tcase_add_loop_test(t, prediction, 0, n);
-    tcase_add_loop_test(t, prediction_of_extreme_scores, 0, n);
+    tcase_add_loop_test(t, prediction_of_extreme_scores, 0, (int)n_all_kernels);
     tcase_add_loop_test(t, update_and_sumsq, 0, n);
     tcase_add_test(t, unknown_kernels);
     suite_add_tcase(s, t);

@@ -41,7 +41,7 @@ static void one_attend(struct sru_dev *dev, struct sru_attend s, float rate)
     attend_forward(&c, f.in, out);
     dev->ops->attend(dev, &s);   /* nothing kept */
     assert_near("out, nothing kept", nq, unpadded(dev, s.out, B, T, p), out, 2e-6);
-    s.kept = zeros(dev, dev->ops->kept_attend(dev, &s) / sizeof(float));
+    s.kept = zeros(dev, dev->ops->kept_attend(dev, &s) / sizeof(float) + 1);
     dev->ops->attend(dev, &s);
     assert_near("out", nq, unpadded(dev, s.out, B, T, p), out, 2e-6);
     dev->ops->attend_back(dev, &s);
@@ -53,7 +53,7 @@ static void one_attend(struct sru_dev *dev, struct sru_attend s, float rate)
 
 START_TEST(attention)
 {
-    struct sru_dev *dev = open_kernels(_i);
+    struct sru_dev *dev = open_device(_i);
 
     if (!dev)
         return;
@@ -70,7 +70,7 @@ END_TEST
 
 START_TEST(attention_hides_no_nan)
 {
-    struct sru_dev *dev = open_kernels(_i);
+    struct sru_dev *dev = open_device(_i);
     double x[3] = { 1, NAN, 1 }, y[3] = { 1, 1, 1 };
     const struct sru_shape shape = { .B = 1, .T = 3, .d = 1, .p = 1, .H = 1, .V = 1 };
 
@@ -121,11 +121,11 @@ static void one_norm(struct sru_dev *dev, size_t B, size_t T, size_t cols, bool 
     if (a) {
         s.a = padded(dev, in[0], B, T, cols, 0);
         s.da = padded(dev, NULL, B, T, cols, 4);
-        s.alpha = (struct sru_weight){ to_device(dev, in[1], 1), to_device(dev, before, 1) };
+        s.alpha = (struct sru_weight){ .w = to_device(dev, in[1], 1), .g = to_device(dev, before, 1) };
     }
     if (gamma) {
-        s.gamma = (struct sru_weight){ to_device(dev, in[3], cols), to_device(dev, before, cols) };
-        s.beta = (struct sru_weight){ to_device(dev, in[4], cols), to_device(dev, before, cols) };
+        s.gamma = (struct sru_weight){ .w = to_device(dev, in[3], cols), .g = to_device(dev, before, cols) };
+        s.beta = (struct sru_weight){ .w = to_device(dev, in[4], cols), .g = to_device(dev, before, cols) };
     }
     if (mask)
         ref_mask(&s.mask, N, cols, mask);
@@ -147,7 +147,7 @@ static void one_norm(struct sru_dev *dev, size_t B, size_t T, size_t cols, bool 
 
 START_TEST(normalisation)
 {
-    struct sru_dev *dev = open_kernels(_i);
+    struct sru_dev *dev = open_device(_i);
 
     if (!dev)
         return;
@@ -193,9 +193,9 @@ static void one_recur(struct sru_dev *dev, struct sru_recur s, double size, floa
         ref_mask(&s.mask, B, d, mask);
     s.a = padded(dev, a, B, T, p, 0), s.da = padded(dev, NULL, B, T, p, 3), s.x = padded(dev, x, B, T, d, 2);
     s.dx = padded(dev, NULL, B, T, d, 0), s.h = padded(dev, NULL, B, T, d, 5), s.dh = padded(dev, dh, B, T, d, 1);
-    s.w3 = (struct sru_weight){ to_device(dev, w3, nw), to_device(dev, before, nw) };
-    s.v = (struct sru_weight){ to_device(dev, v, 2 * d), to_device(dev, before, 2 * d) };
-    s.bias = (struct sru_weight){ to_device(dev, bias, 2 * d), to_device(dev, before, 2 * d) };
+    s.w3 = to_matrix(dev, w3, p, 3 * d, true, before);
+    s.v = (struct sru_weight){ .w = to_device(dev, v, 2 * d), .g = to_device(dev, before, 2 * d) };
+    s.bias = (struct sru_weight){ .w = to_device(dev, bias, 2 * d), .g = to_device(dev, before, 2 * d) };
     s.c0 = to_device(dev, c0, B * d), s.c1 = zeros(dev, B * d);
     ck_assert(!dev->ops->reserve(dev, &shape, NULL));
     ref_recur(&s, a, w3, x, v, bias, c0, mask, h, c1);
@@ -206,7 +206,7 @@ static void one_recur(struct sru_dev *dev, struct sru_recur s, double size, floa
     dev->ops->recur(dev, &s);
     assert_near("c1 in place", B * d, s.c1, c1, 2e-6);
     s.c0 = to_device(dev, c0, B * d), s.c1 = zeros(dev, B * d);
-    s.kept = zeros(dev, dev->ops->kept_recur(dev, &s) / sizeof(float));
+    s.kept = zeros(dev, dev->ops->kept_recur(dev, &s) / sizeof(float) + 1);
     dev->ops->recur(dev, &s);
     assert_near("h", nx, unpadded(dev, s.h, B, T, d), h, 2e-6);
     assert_near("c1", B * d, s.c1, c1, 2e-6);
@@ -220,7 +220,7 @@ static void one_recur(struct sru_dev *dev, struct sru_recur s, double size, floa
 
 START_TEST(recurrence)
 {
-    struct sru_dev *dev = open_kernels(_i);
+    struct sru_dev *dev = open_device(_i);
 
     if (!dev)
         return;
@@ -236,7 +236,7 @@ END_TEST
 /* Gates far beyond what a sigmoid resolves, and NaN: neither traps nor hides. */
 START_TEST(extreme_gates)
 {
-    struct sru_dev *dev = open_kernels(_i);
+    struct sru_dev *dev = open_device(_i);
     double one[3] = { 1, 1, 1 }, w3[9] = { 1, 1, 1, 1e6, -1e6, NAN, 1e6, -1e6, 1 }, zero[6] = { 0 };
     const struct sru_shape shape = { .B = 1, .T = 1, .d = 3, .p = 1, .H = 1, .V = 1 };
 
@@ -244,7 +244,7 @@ START_TEST(extreme_gates)
         return;
     struct sru_recur s = {
         .B = 1, .T = 1, .d = 3, .p = 1, .scale = 1, .a = padded(dev, one, 1, 1, 1, 0), .x = padded(dev, zero, 1, 1, 3, 0),
-        .h = padded(dev, NULL, 1, 1, 3, 0), .w3 = { to_device(dev, w3, 9), NULL }, .v = { zeros(dev, 6), NULL },
+        .h = padded(dev, NULL, 1, 1, 3, 0), .w3 = to_matrix(dev, w3, 1, 9, true, NULL), .v = { zeros(dev, 6), NULL },
         .bias = { zeros(dev, 6), NULL }, .c0 = to_device(dev, (double[]){ 5, 5, 5 }, 3), .c1 = zeros(dev, 3),
     };
     ck_assert(!dev->ops->reserve(dev, &shape, NULL));
@@ -263,7 +263,7 @@ int main(void)
 {
     Suite *s = suite_create("layer operators");
     TCase *t = tcase_create("layer operators");
-    const int n = (int)n_all_kernels;
+    const int n = (int)n_all_devices;
 
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, attention, 0, n);

@@ -142,7 +142,7 @@ static sru_status go(struct sru_run_settings *s, int *left, struct sru_outcome *
     struct sru_dev *dev;
     struct sru_outcome mine;
 
-    ck_assert(!sru_cpu_open(NULL, &dev, err));
+    ck_assert(!sru_cpu_open(NULL, SRU_PRECISION_F32, &dev, err));
     const sru_status status = sru_run(s, dev, &w, outcome ? outcome : &mine, err);
     sru_dev_close(dev);
     return status;

@@ -70,7 +70,8 @@ done <<'END'
 --split 90/20 percentages
 --optimizer sgd adamw
 --preset huge medium
---kernels mmx baseline
+--cpu mmx scalar
+--precision f16 bf16
 --heads 7 divide
 END
 expect 2 'steps and time' "$sru" train --data text --steps 3 --time 3s; says '--time'

@@ -7,7 +7,11 @@
 
 #include "tests/support.h"
 
-#define PAD 12345.0f
+#define PAD 12288.0f   /* exact in bf16 */
+
+/* A bf16 device is open: its results carry a few roundings to 8 bits. */
+static bool coarse;
+#define COARSE 0.02
 
 int run_suite(Suite *s)
 {
@@ -19,24 +23,37 @@ int run_suite(Suite *s)
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-const char *const all_kernels[] = { "baseline",
+const char *const all_kernels[] = { "scalar",
 #ifdef SRU_HAVE_X86_KERNELS
-                                    "avx2", "avx512"
+                                    "avx2", "avx512",
 #endif
 };
 const size_t n_all_kernels = sizeof all_kernels / sizeof *all_kernels;
 
-struct sru_dev *open_kernels(int i)
+const size_t n_all_devices = 2 * sizeof all_kernels / sizeof *all_kernels;
+
+static struct sru_dev *open_as(const char *kernels, enum sru_precision precision)
 {
     struct sru_error err;
     struct sru_dev *dev;
 
-    if (sru_cpu_open(all_kernels[i], &dev, &err)) {
+    if (sru_cpu_open(kernels, precision, &dev, &err)) {
         ck_assert_int_eq(err.status, SRU_EDEVICE);
         fprintf(stderr, "not run: %s\n", err.message);
         return NULL;
     }
+    coarse = precision == SRU_PRECISION_BF16;
     return dev;
+}
+
+struct sru_dev *open_kernels(int i)
+{
+    return open_as(all_kernels[i], SRU_PRECISION_F32);
+}
+
+struct sru_dev *open_device(int i)
+{
+    return open_as(all_kernels[i / 2], i % 2 ? SRU_PRECISION_BF16 : SRU_PRECISION_F32);
 }
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -45,6 +62,7 @@ struct piece {
     struct piece *next;
     void *p;
     struct sru_dev *dev;   /* NULL: the host's */
+    bool operand;
 };
 static struct piece *pieces;
 
@@ -53,7 +71,7 @@ static void *keep(void *p, struct sru_dev *dev)
     struct piece *new = malloc(sizeof *new);
 
     ck_assert(p && new);
-    *new = (struct piece){ pieces, p, dev };
+    *new = (struct piece){ pieces, p, dev, false };
     pieces = new;
     return p;
 }
@@ -69,7 +87,9 @@ void free_all(void)
         struct piece *first = pieces;
 
         pieces = first->next;
-        if (first->dev)
+        if (first->operand)
+            first->dev->ops->operand_close(first->dev, first->p);
+        else if (first->dev)
             first->dev->ops->release(first->dev, first->p);
         else
             free(first->p);
@@ -81,6 +101,7 @@ void close_kernels(struct sru_dev *dev)
 {
     free_all();
     sru_dev_close(dev);
+    coarse = false;
 }
 
 /* ---- Numbers ---------------------------------------------------------------------------------- */
@@ -95,12 +116,21 @@ static uint64_t next(uint64_t *state)
     return z ^ z >> 31;
 }
 
+/* Cut to 8 significant bits, as bf16 has. */
+static double bf16(double x)
+{
+    int exponent;
+    const double fraction = frexp(x, &exponent);
+
+    return ldexp(trunc(fraction * 256), exponent - 8);
+}
+
 double *random_array(size_t n, double scale, uint64_t seed)
 {
     double *x = pooled(n * sizeof *x);
 
     for (size_t i = 0; i < n; i++)
-        x[i] = (float)(scale * ((double)(next(&seed) >> 40) / 8388608.0 - 1));
+        x[i] = bf16(scale * ((double)(next(&seed) >> 40) / 8388608.0 - 1));
     return x;
 }
 
@@ -130,6 +160,8 @@ void assert_near(const char *what, size_t n, const float *a, const double *b, do
 {
     const double is = difference(n, a, b);
 
+    if (coarse && most < COARSE)
+        most = COARSE;
     if (!(is <= most))
         ck_abort_msg("%s: differs by %.3g of the largest value, allowed are %.3g", what, is, most);
 }
@@ -148,6 +180,16 @@ float *to_device(struct sru_dev *dev, const double *x, size_t n)
     dev->ops->put(dev, p, host, n * sizeof *host);
     free(host);
     return p;
+}
+
+struct sru_weight to_matrix(struct sru_dev *dev, const double *w, size_t in, size_t out, bool in_first, const double *grad)
+{
+    struct sru_weight m = { .w = to_device(dev, w, in * out), .g = grad ? to_device(dev, grad, in * out) : NULL };
+
+    m.operand = keep(dev->ops->operand_open(dev, in, out, in_first, grad != NULL), dev);
+    pieces->operand = true;
+    dev->ops->prepare(dev, &m);
+    return m;
 }
 
 struct sru_rows padded(struct sru_dev *dev, const double *x, size_t B, size_t T, size_t cols, size_t pad)

@@ -10,11 +10,14 @@
 /* Run one suite; the exit code of the program. */
 int run_suite(Suite *s);
 
-/* The kernels that can run here, and their number. */
+/* The instruction sets of this build, and their number. */
 extern const char *const all_kernels[];
 extern const size_t n_all_kernels;
-/* A device with kernels i, or NULL (after a line on stderr) where the processor lacks them. */
+/* A device with kernels i in single precision, or NULL (after a line on stderr) where the processor lacks them. */
 struct sru_dev *open_kernels(int i);
+/* Device i of as many as n_all_devices: every set of kernels, in single precision and in bf16. */
+extern const size_t n_all_devices;
+struct sru_dev *open_device(int i);
 
 /*
  * Memory of the test's: every array that the functions below return.  It is never freed by hand, but all of it when the
@@ -24,14 +27,17 @@ void *pooled(size_t bytes);
 void free_all(void);
 void close_kernels(struct sru_dev *dev);
 
-/* n numbers uniform in [-scale, scale), exact in f32; the same for the same seed. */
+/* n numbers uniform in [-scale, scale), exact in bf16; the same for the same seed. */
 double *random_array(size_t n, double scale, uint64_t seed);
 int32_t *random_tokens(size_t n, size_t V, uint64_t seed);
 
 /* The largest |a - b| over the largest |b|; NaN counts as infinite. */
 double difference(size_t n, const float *a, const double *b);
-/* Fails the test where that is above `most`. */
+/* Fails the test where that is above `most`, or, with a bf16 device open, above what its roundings explain. */
 void assert_near(const char *what, size_t n, const float *a, const double *b, double most);
+
+/* A matrix [out,in], or with in_first [in,out], ready for products, and its gradient's first value (or NULL). */
+struct sru_weight to_matrix(struct sru_dev *dev, const double *w, size_t in, size_t out, bool in_first, const double *grad);
 
 /* f32 arrays on the device. */
 float *to_device(struct sru_dev *dev, const double *x, size_t n);

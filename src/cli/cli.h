@@ -76,12 +76,14 @@ int sru_usage(const struct sru_cmd *cmd, const char *fmt, ...) SRU_PRINTF(2, 3);
 
 /* What every command that computes lets one choose. */
 struct sru_device_settings {
-    const char *kernels;
+    const char *cpu, *precision;
     size_t threads;     /* 0: OpenMP's own choice */
 };
 #define SRU_DEVICE_OPTIONS(type, member)                                                                                      \
-    { "kernels", 0, SRU_OPT_STRING, "NAME", "Vector kernels: baseline, avx2 or avx512 (default: the best that runs here).",   \
-      offsetof(type, member.kernels), 0, 0 },                                                                                 \
+    { "cpu", 0, SRU_OPT_STRING, "NAME", "Instructions to use: scalar, avx2, avx512 or neon (default: $SRU_CPU, else the "     \
+      "best that runs here).", offsetof(type, member.cpu), 0, 0 },                                                            \
+    { "precision", 0, SRU_OPT_STRING, "NAME", "f32, bf16 or auto: bf16 where the processor multiplies it (default: auto).",   \
+      offsetof(type, member.precision), 0, 0 },                                                                               \
     { "threads", 0, SRU_OPT_SIZE, "N", "Threads (default: $OMP_NUM_THREADS, else one per core).",                             \
       offsetof(type, member.threads), 1, 4096 }
 

@@ -13,6 +13,7 @@
 struct settings {
     const char *preset;
     size_t batch, unroll;
+    struct sru_device_settings device;
 };
 
 static const struct sru_option options[] = {
@@ -22,6 +23,7 @@ static const struct sru_option options[] = {
       offsetof(struct settings, batch), 0, 1073741824 },
     { "unroll", 'u', SRU_OPT_SIZE, "N", "Positions T to plan training for (default: likewise).", offsetof(struct settings, unroll), 0,
       1073741824 },
+    SRU_DEVICE_OPTIONS(struct settings, device),
 };
 static const struct sru_option_table table = { options, sizeof options / sizeof *options };
 
@@ -121,6 +123,14 @@ static sru_status print_reading(struct sru_lm *lm, struct sru_error *err)
     return SRU_OK;
 }
 
+/* What would compute here. */
+static void print_device(const struct sru_dev *dev)
+{
+    puts("\nprocessor");
+    printf("  %-20s %s\n  %-20s %s\n  %-20s %d\n", "instructions", dev->kernels, "precision", dev->act_bytes == 2 ? "bf16" : "f32",
+           "threads", dev->threads);
+}
+
 /* What the file says of its training. */
 static void print_past(json_t *training)
 {
@@ -154,6 +164,7 @@ static sru_status describe(const struct sru_config *c, struct sru_dev *dev, size
         status = print_training(&lm, B, T, err);
     if (!status)
         status = print_reading(&lm, err);
+    print_device(dev);
     sru_params_close(&lm.params);
     return status;
 }
@@ -204,8 +215,8 @@ static int run(int argc, char **argv)
         return code;
     if (!model == !s.preset)
         return sru_usage(&sru_cmd_info, "give a MODEL or a --preset: one of them");
-    if (sru_cpu_open(NULL, &dev, &err))
-        return sru_report_error(&err);
+    if (sru_device_open(&s.device, &dev, &err))
+        return sru_usage(&sru_cmd_info, "%s", err.message);
     if (s.preset)
         code = describe_preset(&s, dev, &err);
     else if (describe_file(model, &s, dev, &err))

@@ -2,15 +2,26 @@
 #include "config.h"
 
 #include <omp.h>
+#include <string.h>
 
 #include "src/cli/cli.h"
 #include "src/ops.h"
 
+static bool parse_precision(const char *name, enum sru_precision *p)
+{
+    *p = strcmp(name, "bf16") == 0 ? SRU_PRECISION_BF16 : strcmp(name, "f32") == 0 ? SRU_PRECISION_F32 : SRU_PRECISION_AUTO;
+    return *p != SRU_PRECISION_AUTO || strcmp(name, "auto") == 0;
+}
+
 sru_status sru_device_open(const struct sru_device_settings *s, struct sru_dev **dev, struct sru_error *err)
 {
+    enum sru_precision precision;
+
+    if (!parse_precision(s->precision ? s->precision : "auto", &precision))
+        return sru_fail(err, SRU_EINVAL, "option '--precision': '%.40s' is none: give auto, f32 or bf16", s->precision);
     if (s->threads)
         omp_set_num_threads((int)s->threads);
-    return sru_cpu_open(s->kernels, dev, err);
+    return sru_cpu_open(s->cpu, precision, dev, err);
 }
 
 void sru_device_alone(void)

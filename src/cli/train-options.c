@@ -68,11 +68,11 @@ static const struct sru_option options[] = {
 const struct sru_option_table sru_train_table = { options, sizeof options / sizeof *options };
 
 /* Without the device's, which are a session's own. */
-static const struct sru_option_table run_table = { options, sizeof options / sizeof *options - 2 };
+static const struct sru_option_table run_table = { options, sizeof options / sizeof *options - 3 };
 
 /* What a session may choose anew; all else is the run's for good. */
 static const char *const per_session[] = { "out", "resume", "data", "valid", "test", "time", "steps", "stop-at", "evals", "log-every",
-                                           "save-every", "kernels", "threads" };
+                                           "save-every", "cpu", "precision", "threads" };
 
 /* ---- Presets ------------------------------------------------------------------------------------- */
 

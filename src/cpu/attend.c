@@ -26,12 +26,18 @@ static size_t from_key(const struct sru_attend *s, size_t t)
     return s->window > 0 && at > s->window ? sru_max(first, at - s->window) : first;
 }
 
+static size_t to_key(const struct sru_attend *s, size_t t)
+{
+    return s->M + t + 1;
+}
+
+/* A single query takes all keys, whatever of them exists: decoding needs no new product at every position. */
 static struct tile tile_at(const struct sru_attend *s, size_t b, size_t h, size_t i)
 {
     struct tile t = { .b = b, .h = h, .t0 = i * SRU_TILE };
 
     t.n = sru_min(SRU_TILE, s->T - t.t0);
-    t.lo = from_key(s, t.t0);
+    t.lo = s->T == 1 ? 0 : from_key(s, t.t0);
     t.hi = s->M + t.t0 + t.n;
     return t;
 }
@@ -41,131 +47,199 @@ static float scale_of(const struct sru_attend *s)
     return 1.0f / sqrtf((float)(s->p / s->H));
 }
 
-/* Thread's workspace: two tiles of scores and a row of mask. */
-static size_t work_of_thread(size_t M, size_t T)
+/* ---- Workspace ------------------------------------------------------------------------------ */
+
+/* One thread's. */
+struct room {
+    float   *scores;            /* [tile,keys] */
+    float   *mask;              /* [keys] */
+    float   *dk, *dv;           /* [keys,p] sums of a head's tiles */
+    sru_act *first, *second;    /* [tile,keys] */
+};
+
+static size_t room_size(size_t M, size_t T, size_t p, bool train)
 {
-    return (2 * SRU_TILE + 1) * (M + T);
+    const size_t keys = M + T;
+
+    return sru_round_up(3 * SRU_TILE * keys + keys + (train ? 2 * keys * p : 0), 16);
+}
+
+static struct room room_of(const struct sru_cpu *cpu, const struct sru_attend *s, bool back)
+{
+    const size_t keys = s->M + s->T;
+    float *at = cpu->work + (size_t)omp_get_thread_num() * room_size(s->M, s->T, s->p, back);
+    struct room r = { .scores = at, .first = (sru_act *)(at + SRU_TILE * keys), .second = (sru_act *)(at + 2 * SRU_TILE * keys) };
+
+    r.mask = at + 3 * SRU_TILE * keys;
+    r.dk = r.mask + keys;
+    r.dv = r.dk + keys * s->p;
+    return r;
 }
 
 size_t sru_cpu_attend_work(const struct sru_cpu *cpu, const struct sru_shape *s)
 {
-    return (size_t)cpu->dev.threads * work_of_thread(s->M, s->T);
+    return (size_t)cpu->dev.threads * room_size(s->M, s->T, s->p, s->train);
 }
 
-/* Kept: the probabilities before dropout, [B,H,T,M+T]. */
+/* Kept: the probabilities before dropout; a tile's rows are dense, and it begins where rows of all keys would. */
 size_t sru_cpu_kept_attend(struct sru_dev *dev, const struct sru_attend *s)
 {
-    (void)dev;
-    return s->B * s->H * s->T * (s->M + s->T) * sizeof(float);
+    return s->B * s->H * s->T * (s->M + s->T) * dev->act_bytes;
+}
+
+static sru_act *kept_tile(const struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t)
+{
+    return sru_at(&cpu->dev, (sru_act *)s->kept, ((t->b * s->H + t->h) * s->T + t->t0) * (s->M + s->T));
 }
 
 /* Columns of head h. */
-static float *head(const struct sru_attend *s, struct sru_rows r, size_t b, size_t t, size_t h)
+static sru_act *head(const struct sru_cpu *cpu, const struct sru_attend *s, struct sru_rows r, size_t b, size_t t, size_t h)
 {
-    return sru_row(r, b, t, s->p) + h * (s->p / s->H);
+    return sru_at(&cpu->dev, r.p, b * r.stride + t * s->p + h * (s->p / s->H));
 }
 
-/* out = in * mask, rows of tile t; all rows are M+T long, columns [lo,hi) matter. */
-static void mask_tile(const struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, const float *in,
-                      float *out, float *room)
+/* A product inside the parallel region; rows of heads are p apart. */
+static struct sru_product product(const struct sru_cpu *cpu, size_t m, size_t n, size_t k)
 {
-    const size_t keys = s->M + s->T;
+    struct sru_product x = sru_act_product(cpu, m, n, k);
 
+    x.alone = true;
+    return x;
+}
+
+static size_t row_length(const struct sru_attend *s)
+{
+    return s->H > 1 ? s->p : 0;   /* 0: dense */
+}
+
+/* ---- Forward --------------------------------------------------------------------------------- */
+
+static const float *mask_row(const struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, size_t i, float *room)
+{
+    const size_t row = (t->b * s->H + t->h) * s->T + t->t0 + i;
+    const float *m = sru_mask_row(cpu, &s->mask, row, s->M + s->T, room);
+
+    return m ? m + t->lo : NULL;
+}
+
+/* The tile's probabilities after dropout: P itself where there is none. */
+static const sru_act *masked(const struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, const sru_act *P, sru_act *out,
+                             float *room)
+{
+    const size_t width = t->hi - t->lo;
+
+    if (!sru_mask_is_on(&s->mask))
+        return P;
+    for (size_t i = 0; i < t->n; i++)
+        cpu->k->mask(width, (const sru_act *)((const char *)P + i * width * cpu->dev.act_bytes), mask_row(cpu, s, t, i, room),
+                     sru_at(&cpu->dev, out, i * width));
+    return out;
+}
+
+static void probabilities(struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, float *scores, sru_act *P)
+{
+    const size_t width = t->hi - t->lo, bytes = cpu->dev.act_bytes;
+    struct sru_product x = product(cpu, t->n, width, s->p / s->H);
+
+    x.b = SRU_COLUMNS;
+    x.c_bf16 = false;
+    x.lda = x.ldb = row_length(s);
+    sru_product(cpu->products, &x, head(cpu, s, s->q, t->b, t->t0, t->h), head(cpu, s, s->k, t->b, t->lo, t->h), scores);
     for (size_t i = 0; i < t->n; i++) {
-        const size_t row = (t->b * s->H + t->h) * s->T + t->t0 + i;
-        const float *m = sru_mask_row(cpu, &s->mask, row, keys, room);
+        const size_t from = from_key(s, t->t0 + i) - t->lo, to = to_key(s, t->t0 + i) - t->lo;
+        sru_act *row = sru_at(&cpu->dev, P, i * width);
 
-        cpu->k->mul(t->hi - t->lo, in + i * keys + t->lo, m + t->lo, out + i * keys + t->lo);
+        memset(row, 0, from * bytes);
+        cpu->k->softmax(to - from, scale_of(s), scores + i * width + from, sru_at(&cpu->dev, row, from));
+        memset(sru_at(&cpu->dev, row, to), 0, (width - to) * bytes);
     }
 }
 
-static void probabilities(struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, float *P)
+static void attend_tile(struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t)
 {
-    const size_t keys = s->M + s->T, width = t->hi - t->lo;
+    const struct room r = room_of(cpu, s, false);
+    sru_act *P = s->kept ? kept_tile(cpu, s, t) : r.first;
+    struct sru_product x = product(cpu, t->n, s->p / s->H, t->hi - t->lo);
 
-    sru_gemm(cpu, false, true, t->n, width, s->p / s->H, head(s, s->q, t->b, t->t0, t->h), s->p,
-             head(s, s->k, t->b, t->lo, t->h), s->p, false, P + t->lo, keys);
-    for (size_t i = 0; i < t->n; i++) {
-        const size_t from = from_key(s, t->t0 + i), to = s->M + t->t0 + i + 1;
-        float *row = P + i * keys;
-
-        memset(row + t->lo, 0, (from - t->lo) * sizeof *row);
-        cpu->k->softmax(to - from, scale_of(s), row + from);
-        memset(row + to, 0, (t->hi - to) * sizeof *row);
-    }
-}
-
-static void attend_tile(struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, float *room)
-{
-    const size_t keys = s->M + s->T;
-    float *masked = room, *mask = room + 2 * SRU_TILE * keys;
-    float *P = s->kept ? (float *)s->kept + ((t->b * s->H + t->h) * s->T + t->t0) * keys : room;
-
-    probabilities(cpu, s, t, P);
-    if (sru_mask_is_on(&s->mask)) {
-        mask_tile(cpu, s, t, P, masked, mask);
-        P = masked;
-    }
-    sru_gemm(cpu, false, false, t->n, s->p / s->H, t->hi - t->lo, P + t->lo, keys,
-             head(s, s->v, t->b, t->lo, t->h), s->p, false, head(s, s->out, t->b, t->t0, t->h), s->p);
+    probabilities(cpu, s, t, r.scores, P);
+    x.ldb = x.ldc = row_length(s);
+    sru_product(cpu->products, &x, masked(cpu, s, t, P, r.second, r.mask), head(cpu, s, s->v, t->b, t->lo, t->h),
+                head(cpu, s, s->out, t->b, t->t0, t->h));
 }
 
 void sru_cpu_attend(struct sru_dev *dev, const struct sru_attend *s)
 {
     struct sru_cpu *cpu = sru_cpu_of(dev);
-    const size_t tiles = tiles_of(s), items = s->B * s->H * tiles, each = work_of_thread(s->M, s->T);
+    const size_t tiles = tiles_of(s), items = s->B * s->H * tiles;
 
 #pragma omp parallel for schedule(dynamic) if (items > 1)
     for (size_t i = 0; i < items; i++) {
         const struct tile t = tile_at(s, i / tiles / s->H, i / tiles % s->H, i % tiles);
-        attend_tile(cpu, s, &t, cpu->work + (size_t)omp_get_thread_num() * each);
+        attend_tile(cpu, s, &t);
     }
+}
+
+/* ---- Backward -------------------------------------------------------------------------------- */
+
+/* sum [keys,p/H] += x^T y, for rows [lo,hi): x [n,width] is turned by a copy, so that its rows are dense. */
+static void gather(struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, const sru_act *x, const sru_act *y, sru_act *room,
+                   float *sum)
+{
+    const size_t width = t->hi - t->lo, c = s->p / s->H;
+    struct sru_product k = product(cpu, width, c, t->n);
+
+    cpu->k->transpose(t->n, width, x, width, room);
+    k.ldb = row_length(s);
+    k.c_bf16 = false;
+    k.add = true;
+    sru_product(cpu->products, &k, room, y, sum + t->lo * c);
 }
 
 /* dk and dv gather from a head's tiles in their order. */
-static void attend_back_tile(struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, float *room)
+static void attend_back_tile(struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, const struct room *r)
 {
-    const size_t keys = s->M + s->T, width = t->hi - t->lo, c = s->p / s->H;
-    const float *P = (const float *)s->kept + ((t->b * s->H + t->h) * s->T + t->t0) * keys, *masked = P;
-    float *dP = room, *spare = room + SRU_TILE * keys, *mask = room + 2 * SRU_TILE * keys;
-    const float *dout = head(s, s->dout, t->b, t->t0, t->h);
+    const size_t width = t->hi - t->lo, c = s->p / s->H;
+    sru_act *P = kept_tile(cpu, s, t), *dS = r->first;
+    const sru_act *dout = head(cpu, s, s->dout, t->b, t->t0, t->h);
+    struct sru_product x = product(cpu, t->n, width, c);
 
-    if (sru_mask_is_on(&s->mask)) {
-        mask_tile(cpu, s, t, P, spare, mask);
-        masked = spare;
-    }
-    sru_gemm(cpu, true, false, width, c, t->n, masked + t->lo, keys, dout, s->p, true,
-             head(s, s->dv, t->b, t->lo, t->h), s->p);
-    sru_gemm(cpu, false, true, t->n, width, c, dout, s->p, head(s, s->v, t->b, t->lo, t->h), s->p, false,
-             dP + t->lo, keys);
-    if (sru_mask_is_on(&s->mask))
-        mask_tile(cpu, s, t, dP, dP, mask);
+    gather(cpu, s, t, masked(cpu, s, t, P, r->first, r->mask), dout, r->second, r->dv);
+    x.b = SRU_COLUMNS;
+    x.c_bf16 = false;
+    x.lda = x.ldb = row_length(s);
+    sru_product(cpu->products, &x, dout, head(cpu, s, s->v, t->b, t->lo, t->h), r->scores);
     for (size_t i = 0; i < t->n; i++)   /* where P is 0, dS is 0: rows need no bounds here */
-        cpu->k->softmax_back(width, scale_of(s), P + i * keys + t->lo, dP + i * keys + t->lo);
-    sru_gemm(cpu, false, false, t->n, c, width, dP + t->lo, keys, head(s, s->k, t->b, t->lo, t->h), s->p, true,
-             head(s, s->dq, t->b, t->t0, t->h), s->p);
-    sru_gemm(cpu, true, false, width, c, t->n, dP + t->lo, keys, head(s, s->q, t->b, t->t0, t->h), s->p, true,
-             head(s, s->dk, t->b, t->lo, t->h), s->p);
+        cpu->k->softmax_back(width, scale_of(s), sru_at(&cpu->dev, P, i * width), mask_row(cpu, s, t, i, r->mask), r->scores + i * width,
+                             sru_at(&cpu->dev, dS, i * width));
+    x = product(cpu, t->n, c, width);
+    x.ldb = x.ldc = row_length(s);
+    x.add = true;
+    sru_product(cpu->products, &x, dS, head(cpu, s, s->k, t->b, t->lo, t->h), head(cpu, s, s->dq, t->b, t->t0, t->h));
+    gather(cpu, s, t, dS, head(cpu, s, s->q, t->b, t->t0, t->h), r->second, r->dk);
 }
 
-static void zero_head(const struct sru_attend *s, struct sru_rows r, size_t b, size_t h)
+static void put_head(const struct sru_cpu *cpu, const struct sru_attend *s, const float *sum, struct sru_rows r, size_t b, size_t h)
 {
-    for (size_t t = 0; t < s->M + s->T; t++)
-        memset(head(s, r, b, t, h), 0, s->p / s->H * sizeof(float));
+    const size_t keys = s->M + s->T, c = s->p / s->H, rows = s->H > 1 ? keys : 1;
+
+    for (size_t i = 0; i < rows; i++)
+        cpu->k->narrow(keys / rows * c, sum + i * c, head(cpu, s, r, b, i, h));
 }
 
 void sru_cpu_attend_back(struct sru_dev *dev, const struct sru_attend *s)
 {
     struct sru_cpu *cpu = sru_cpu_of(dev);
-    const size_t each = work_of_thread(s->M, s->T);
 
 #pragma omp parallel for schedule(dynamic) if (s->B * s->H > 1)
     for (size_t i = 0; i < s->B * s->H; i++) {
-        zero_head(s, s->dk, i / s->H, i % s->H);
-        zero_head(s, s->dv, i / s->H, i % s->H);
+        const struct room r = room_of(cpu, s, true);
+
+        memset(r.dk, 0, (s->M + s->T) * s->p * 2 * sizeof *r.dk);
         for (size_t j = 0; j < tiles_of(s); j++) {
             const struct tile t = tile_at(s, i / s->H, i % s->H, j);
-            attend_back_tile(cpu, s, &t, cpu->work + (size_t)omp_get_thread_num() * each);
+            attend_back_tile(cpu, s, &t, &r);
         }
+        put_head(cpu, s, r.dk, s->dk, i / s->H, i % s->H);
+        put_head(cpu, s, r.dv, s->dv, i / s->H, i % s->H);
     }
 }

@@ -36,12 +36,12 @@ static void cpu_copy(struct sru_dev *dev, void *dst, const void *src, size_t byt
 
 static void cpu_put_act(struct sru_dev *dev, sru_act *dst, const float *host, size_t n)
 {
-    cpu_copy(dev, dst, host, n * sizeof *host);
+    sru_cpu_of(dev)->k->narrow(n, host, dst);
 }
 
 static void cpu_get_act(struct sru_dev *dev, float *host, const sru_act *src, size_t n)
 {
-    cpu_copy(dev, host, src, n * sizeof *host);
+    sru_cpu_of(dev)->k->widen(n, src, host);
 }
 
 static void cpu_zero(struct sru_dev *dev, void *p, size_t bytes)
@@ -58,6 +58,7 @@ static size_t cpu_work(struct sru_dev *dev, const struct sru_shape *s)
     size_t most = sru_cpu_attend_work(cpu, s);
 
     most = sru_max(most, sru_cpu_embed_work(cpu, s));
+    most = sru_max(most, sru_cpu_linear_work(cpu, s));
     most = sru_max(most, sru_cpu_norm_work(cpu, s));
     most = sru_max(most, sru_cpu_recur_work(cpu, s));
     most = sru_max(most, sru_cpu_predict_work(cpu, s));
@@ -110,20 +111,62 @@ static double cpu_sumsq(struct sru_dev *dev, const float *x, size_t n)
     return sum;
 }
 
+/* ---- Operand copies ---------------------------------------------------------------------- */
+
+static void cpu_operand_close(struct sru_dev *dev, void *operand)
+{
+    struct sru_cpu_operand *o = operand;
+
+    (void)dev;
+    if (!o)
+        return;
+    free(o->forward);
+    free(o->back);
+    free(o);
+}
+
+static void *cpu_operand_open(struct sru_dev *dev, size_t in, size_t out, bool in_first, bool train)
+{
+    struct sru_cpu *cpu = sru_cpu_of(dev);
+    struct sru_cpu_operand *o = malloc(sizeof *o);
+    const size_t forward = sru_packed_bytes(cpu->products, in, out, cpu->bf16);
+    const size_t back = sru_packed_bytes(cpu->products, out, in, cpu->bf16);
+
+    if (!o)
+        return NULL;
+    *o = (struct sru_cpu_operand){ .in = in, .out = out, .in_first = in_first };
+    o->forward = cpu_alloc(dev, forward);
+    o->back = train ? cpu_alloc(dev, back) : NULL;
+    if (forward > 0 && back > 0 && o->forward && (o->back || !train))
+        return o;
+    cpu_operand_close(dev, o);
+    return NULL;
+}
+
+static void cpu_prepare(struct sru_dev *dev, const struct sru_weight *w)
+{
+    struct sru_cpu *cpu = sru_cpu_of(dev);
+    const struct sru_cpu_operand *o = w->operand;
+
+    sru_pack(cpu->products, o->in, o->out, cpu->bf16, !o->in_first, w->w, o->forward);
+    if (o->back)
+        sru_pack(cpu->products, o->out, o->in, cpu->bf16, o->in_first, w->w, o->back);
+}
+
 /* ---- The device ------------------------------------------------------------------------- */
 
 static sru_status cpu_sync(struct sru_dev *dev, struct sru_error *err)
 {
     struct sru_cpu *cpu = sru_cpu_of(dev);
 
-    if (!cpu->failed)
+    if (!sru_products_failed(cpu->products))
         return SRU_OK;
-    cpu->failed = false;
-    return sru_fail(err, SRU_EDEVICE, "a matrix product failed in oneDNN: out of memory?");
+    return sru_fail(err, SRU_EDEVICE, "a matrix product failed: out of memory?");
 }
 
 static void cpu_close(struct sru_dev *dev)
 {
+    sru_products_close(sru_cpu_of(dev)->products);
     free(sru_cpu_of(dev)->work);
     free(dev);
 }
@@ -141,6 +184,9 @@ static const struct sru_ops cpu_ops = {
     .kept_recur = sru_cpu_kept_recur,
     .work = cpu_work,
     .reserve = cpu_reserve,
+    .operand_open = cpu_operand_open,
+    .operand_close = cpu_operand_close,
+    .prepare = cpu_prepare,
     .embed = sru_cpu_embed,
     .embed_back = sru_cpu_embed_back,
     .linear = sru_cpu_linear,
@@ -159,10 +205,22 @@ static const struct sru_ops cpu_ops = {
     .close = cpu_close,
 };
 
-sru_status sru_cpu_open(const char *kernels, struct sru_dev **out, struct sru_error *err)
+/* Whether bf16 is multiplied as such, and not widened first. */
+static bool multiplies_bf16(void)
 {
+#if defined __x86_64__ && (defined __clang__ || __GNUC__ >= 11)
+    return __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
+}
+
+sru_status sru_cpu_open(const char *kernels, enum sru_precision precision, struct sru_dev **out, struct sru_error *err)
+{
+    const bool bf16 = precision == SRU_PRECISION_BF16 || (precision == SRU_PRECISION_AUTO && multiplies_bf16());
     const struct sru_kernels *k;
-    const sru_status status = sru_kernels_find(kernels, &k, err);
+    const char *forced = getenv("SRU_CPU");
+    sru_status status = sru_kernels_find(kernels ? kernels : forced && *forced ? forced : NULL, bf16, &k, err);
     struct sru_cpu *cpu;
 
     *out = NULL;
@@ -171,13 +229,18 @@ sru_status sru_cpu_open(const char *kernels, struct sru_dev **out, struct sru_er
     if (!(cpu = calloc(1, sizeof *cpu)))
         return sru_fail(err, SRU_ENOMEM, "out of memory to open the processor");
     cpu->k = k;
+    cpu->bf16 = bf16;
     cpu->dev = (struct sru_dev){
         .ops = &cpu_ops,
         .name = "cpu",
         .kernels = k->name,
-        .act_bytes = sizeof(float),
+        .act_bytes = k->act_bytes,
         .threads = omp_get_max_threads(),
     };
+    if ((status = sru_products_open(&cpu->products, cpu->dev.threads, err))) {
+        free(cpu);
+        return status;
+    }
     *out = &cpu->dev;
     return SRU_OK;
 }

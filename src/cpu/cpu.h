@@ -3,14 +3,23 @@
 #define SRU_CPU_CPU_H
 
 #include "simd/kernels.h"
+#include "src/cpu/product.h"
 #include "src/ops.h"
 
 struct sru_cpu {
     struct sru_dev dev;
     const struct sru_kernels *k;
+    struct sru_products *products;
+    bool   bf16;        /* activations and operands */
     float *work;        /* the operators' workspace, one operator at a time */
     size_t work_bytes;
-    bool   failed;      /* a matrix product failed since the last sync */
+};
+
+/* Copies of a matrix for y = x W^T and dx = dy W. */
+struct sru_cpu_operand {
+    size_t in, out;
+    bool   in_first;
+    void  *forward, *back;  /* packed; back NULL where nothing trains */
 };
 
 static inline struct sru_cpu *sru_cpu_of(struct sru_dev *dev)
@@ -18,15 +27,10 @@ static inline struct sru_cpu *sru_cpu_of(struct sru_dev *dev)
     return (struct sru_cpu *)dev;
 }
 
-static inline float *sru_f32(sru_act *p)
-{
-    return (float *)p;
-}
-
 /* Row t of stream b. */
-static inline float *sru_row(struct sru_rows r, size_t b, size_t t, size_t columns)
+static inline sru_act *sru_row(const struct sru_cpu *cpu, struct sru_rows r, size_t b, size_t t, size_t columns)
 {
-    return sru_f32(r.p) + b * r.stride + t * columns;
+    return sru_at(&cpu->dev, r.p, b * r.stride + t * columns);
 }
 
 static inline bool sru_mask_is_on(const struct sru_mask *m)
@@ -34,12 +38,14 @@ static inline bool sru_mask_is_on(const struct sru_mask *m)
     return m->given || m->rate > 0;
 }
 
-/* The factors of a row: in the caller's room, or where they are given.  The mask is on. */
+/* The factors of a row: in the caller's room, or where they are given; NULL where nothing is dropped. */
 static inline const float *sru_mask_row(const struct sru_cpu *cpu, const struct sru_mask *m, size_t row,
                                         size_t cols, float *room)
 {
     if (m->given)
         return m->given + row * cols;
+    if (!(m->rate > 0))
+        return NULL;
     cpu->k->mask_row(m, row, cols, room);
     return room;
 }
@@ -49,12 +55,22 @@ enum { SRU_TILE = 64 };
 /* Reductions over rows go by this many groups, whatever the number of threads. */
 enum { SRU_GROUPS = 16 };
 
-/* C (+)= A B, row-major with row lengths lda, ldb, ldc; ta, tb: the stored matrix is transposed. */
-void sru_gemm(struct sru_cpu *cpu, bool ta, bool tb, size_t m, size_t n, size_t k, const float *a, size_t lda,
-              const float *b, size_t ldb, bool add, float *c, size_t ldc);
+/* A product of this device: operands are activations. */
+static inline struct sru_product sru_act_product(const struct sru_cpu *cpu, size_t m, size_t n, size_t k)
+{
+    return (struct sru_product){ .m = m, .n = n, .k = k, .bf16 = cpu->bf16, .c_bf16 = cpu->bf16 };
+}
+
+/* y [rows,out] = x W^T; dx [rows,in] (+)= dy W; dW += dy^T x.  All rows are dense. */
+void sru_cpu_forward(struct sru_cpu *, const struct sru_weight *, size_t rows, const sru_act *x, sru_act *y);
+void sru_cpu_back(struct sru_cpu *, const struct sru_weight *, size_t rows, const sru_act *dy, bool add, sru_act *dx);
+/* `room` is for a copy of dy or, where the weight's in_first, of x; the floats of workspace that it needs for `cols` of them. */
+void sru_cpu_gradient(struct sru_cpu *, const struct sru_weight *, size_t rows, const sru_act *x, const sru_act *dy, sru_act *room);
+size_t sru_cpu_gradient_work(size_t rows, size_t cols);
 
 /* Floats of workspace for calls up to a shape, operator by operator. */
 size_t sru_cpu_embed_work(const struct sru_cpu *, const struct sru_shape *);
+size_t sru_cpu_linear_work(const struct sru_cpu *, const struct sru_shape *);
 size_t sru_cpu_attend_work(const struct sru_cpu *, const struct sru_shape *);
 size_t sru_cpu_norm_work(const struct sru_cpu *, const struct sru_shape *);
 size_t sru_cpu_recur_work(const struct sru_cpu *, const struct sru_shape *);

@@ -1,21 +1,66 @@
-/* Matrix products by oneDNN, and the linear operator. */
+/* Products with weights, and the linear operator. */
 #include "config.h"
 
-#include <dnnl.h>
-
 #include "src/cpu/cpu.h"
+#include "src/size.h"
 
-void sru_gemm(struct sru_cpu *cpu, bool ta, bool tb, size_t m, size_t n, size_t k, const float *a, size_t lda,
-              const float *b, size_t ldb, bool add, float *c, size_t ldc)
+/* ---- Products with weights --------------------------------------------------------------- */
+
+void sru_cpu_forward(struct sru_cpu *cpu, const struct sru_weight *w, size_t rows, const sru_act *x, sru_act *y)
 {
-    const dnnl_status_t status =
-        dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', (dnnl_dim_t)m, (dnnl_dim_t)n, (dnnl_dim_t)k, 1.0f, a,
-                   (dnnl_dim_t)lda, b, (dnnl_dim_t)ldb, add ? 1.0f : 0.0f, c, (dnnl_dim_t)ldc);
+    const struct sru_cpu_operand *o = w->operand;
+    struct sru_product k = sru_act_product(cpu, rows, o->out, o->in);
 
-    if (status != dnnl_success) {
-#pragma omp atomic write
-        cpu->failed = true;
-    }
+    k.b = SRU_PACKED;
+    sru_product(cpu->products, &k, x, o->forward, y);
+}
+
+void sru_cpu_back(struct sru_cpu *cpu, const struct sru_weight *w, size_t rows, const sru_act *dy, bool add, sru_act *dx)
+{
+    const struct sru_cpu_operand *o = w->operand;
+    struct sru_product k = sru_act_product(cpu, rows, o->in, o->out);
+
+    k.b = SRU_PACKED;
+    k.add = add;
+    sru_product(cpu->products, &k, dy, o->back, dx);
+}
+
+size_t sru_cpu_gradient_work(size_t rows, size_t cols)
+{
+    return rows * cols;
+}
+
+/* x [rows,cols] to room [cols,rows]; a thread takes some columns. */
+static void transpose(const struct sru_cpu *cpu, size_t rows, size_t cols, const sru_act *x, sru_act *room)
+{
+    const size_t each = 32, parts = (cols + each - 1) / each, bytes = cpu->dev.act_bytes;
+
+#pragma omp parallel for schedule(static) if (parts > 1)
+    for (size_t i = 0; i < parts; i++)
+        cpu->k->transpose(rows, sru_min(each, cols - i * each), (const sru_act *)((const char *)x + i * each * bytes), cols,
+                          sru_at(&cpu->dev, room, i * each * rows));
+}
+
+/* oneDNN is fastest with a dense first operand: the small one is transposed by a copy (a 1-2 % of the product). */
+void sru_cpu_gradient(struct sru_cpu *cpu, const struct sru_weight *w, size_t rows, const sru_act *x, const sru_act *dy,
+                      sru_act *room)
+{
+    const struct sru_cpu_operand *o = w->operand;
+    struct sru_product k = sru_act_product(cpu, o->in_first ? o->in : o->out, o->in_first ? o->out : o->in, rows);
+
+    transpose(cpu, rows, k.m, o->in_first ? x : dy, room);
+    k.c_bf16 = false;
+    k.add = true;
+    sru_product(cpu->products, &k, room, o->in_first ? dy : x, w->g);
+}
+
+/* ---- The operator ---------------------------------------------------------------------------- */
+
+/* A transposed copy of dy. */
+size_t sru_cpu_linear_work(const struct sru_cpu *cpu, const struct sru_shape *s)
+{
+    (void)cpu;
+    return s->train ? sru_cpu_gradient_work(s->B * (s->M + s->T), s->p) : 0;
 }
 
 /* Rows of all streams are one matrix, or are taken stream by stream. */
@@ -23,35 +68,32 @@ struct blocks {
     size_t n, rows;
 };
 
-static struct blocks blocks(const struct sru_linear *s, size_t rows, bool dense)
+static struct blocks blocks(size_t B, size_t rows, bool dense)
 {
-    return dense ? (struct blocks){ 1, s->B * rows } : (struct blocks){ s->B, rows };
+    return dense ? (struct blocks){ 1, B * rows } : (struct blocks){ B, rows };
 }
 
 void sru_cpu_linear(struct sru_dev *dev, const struct sru_linear *s)
 {
-    const bool dense = s->x.stride == s->rows * s->in && s->y.stride == s->rows * s->out;
-    const struct blocks k = blocks(s, s->rows, dense);
+    struct sru_cpu *cpu = sru_cpu_of(dev);
+    const struct blocks k = blocks(s->B, s->rows, s->x.stride == s->rows * s->in && s->y.stride == s->rows * s->out);
 
     for (size_t b = 0; b < k.n; b++)
-        sru_gemm(sru_cpu_of(dev), false, true, k.rows, s->out, s->in, sru_row(s->x, b, 0, s->in), s->in, s->w.w,
-                 s->in, false, sru_row(s->y, b, 0, s->out), s->out);
+        sru_cpu_forward(cpu, &s->w, k.rows, sru_row(cpu, s->x, b, 0, s->in), sru_row(cpu, s->y, b, 0, s->out));
 }
 
 void sru_cpu_linear_back(struct sru_dev *dev, const struct sru_linear *s)
 {
+    struct sru_cpu *cpu = sru_cpu_of(dev);
     const size_t rows = s->rows - s->skip;
-    const bool dense = s->x.stride == s->rows * s->in && s->dy.stride == s->rows * s->out;
-    const struct blocks k = blocks(s, s->rows, dense);
+    const struct blocks k = blocks(s->B, s->rows, s->x.stride == s->rows * s->in && s->dy.stride == s->rows * s->out);
 
     for (size_t b = 0; b < k.n; b++)
-        sru_gemm(sru_cpu_of(dev), true, false, s->out, s->in, k.rows, sru_row(s->dy, b, 0, s->out), s->out,
-                 sru_row(s->x, b, 0, s->in), s->in, true, s->w.g, s->in);
+        sru_cpu_gradient(cpu, &s->w, k.rows, sru_row(cpu, s->x, b, 0, s->in), sru_row(cpu, s->dy, b, 0, s->out),
+                         (sru_act *)cpu->work);
     if (!s->dx.p)
         return;
-    const bool all = s->skip == 0 && s->dy.stride == rows * s->out && s->dx.stride == rows * s->in;
-    const struct blocks kx = blocks(s, rows, all);
+    const struct blocks kx = blocks(s->B, rows, s->skip == 0 && s->dy.stride == rows * s->out && s->dx.stride == rows * s->in);
     for (size_t b = 0; b < kx.n; b++)
-        sru_gemm(sru_cpu_of(dev), false, false, kx.rows, s->in, s->out, sru_row(s->dy, b, s->skip, s->out),
-                 s->out, s->w.w, s->in, s->add_dx, sru_row(s->dx, b, 0, s->in), s->in);
+        sru_cpu_back(cpu, &s->w, kx.rows, sru_row(cpu, s->dy, b, s->skip, s->out), s->add_dx, sru_row(cpu, s->dx, b, 0, s->in));
 }

@@ -7,7 +7,7 @@
 #include "src/cpu/cpu.h"
 #include "src/size.h"
 
-/* Backward: groups' sums of dgamma, dbeta and dalpha, and for each thread two rows. */
+/* Backward: groups' sums of dgamma, dbeta and dalpha; and for each thread a row in f32 and one of mask. */
 size_t sru_cpu_norm_work(const struct sru_cpu *cpu, const struct sru_shape *s)
 {
     const size_t cols = sru_max(s->d, s->p);
@@ -15,62 +15,31 @@ size_t sru_cpu_norm_work(const struct sru_cpu *cpu, const struct sru_shape *s)
     return SRU_GROUPS * (2 * cols + 1) + (size_t)cpu->dev.threads * 2 * cols;
 }
 
-static void residual(const struct sru_cpu *cpu, const struct sru_norm *s, size_t b, size_t t, float *out)
+/* The forward's arguments for row n; `room` has space for two rows. */
+static struct sru_norm_row row_of(const struct sru_cpu *cpu, const struct sru_norm *s, size_t n, float *room)
 {
-    const float *r = sru_row(s->r, b, t, s->cols);
+    const size_t b = n / s->T, t = n % s->T;
 
-    if (s->a.p)
-        cpu->k->mix(s->cols, s->alpha.w[0], sru_row(s->a, b, t, s->cols), r, out);
-    else if (out != r)
-        memcpy(out, r, s->cols * sizeof *r);
+    return (struct sru_norm_row){
+        .n = s->cols, .alpha = s->a.p ? s->alpha.w[0] : 0, .a = s->a.p ? sru_row(cpu, s->a, b, t, s->cols) : NULL,
+        .r = sru_row(cpu, s->r, b, t, s->cols), .gamma = s->gamma.w, .beta = s->beta.w,
+        .m = sru_mask_row(cpu, &s->mask, n, s->cols, room + s->cols), .room = room,
+    };
 }
 
 void sru_cpu_norm(struct sru_dev *dev, const struct sru_norm *s)
 {
     struct sru_cpu *cpu = sru_cpu_of(dev);
-    const bool masked = sru_mask_is_on(&s->mask);
 
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (s->B * s->T > 1)
     for (size_t n = 0; n < s->B * s->T; n++) {
-        float *y = sru_row(s->y, n / s->T, n % s->T, s->cols), stats[2];
+        float unused[2];
+        struct sru_norm_row k = row_of(cpu, s, n, cpu->work + (size_t)omp_get_thread_num() * 2 * s->cols);
 
-        residual(cpu, s, n / s->T, n % s->T, y);
-        if (s->gamma.w)
-            cpu->k->norm(s->cols, s->gamma.w, s->beta.w, y, s->stats ? s->stats + 2 * n : stats);
-        if (masked)
-            cpu->k->mul(s->cols, y,
-                        sru_mask_row(cpu, &s->mask, n, s->cols,
-                                     cpu->work + (size_t)omp_get_thread_num() * s->cols), y);
+        k.y = sru_row(cpu, s->y, n / s->T, n % s->T, s->cols);
+        k.stats = s->stats ? s->stats + 2 * n : unused;
+        cpu->k->norm(&k);
     }
-}
-
-/* One row: ds, and from it the gradients of a, r and alpha. */
-static float back_row(const struct sru_cpu *cpu, const struct sru_norm *s, size_t n, float *room, float *dgamma,
-                      float *dbeta)
-{
-    const size_t b = n / s->T, t = n % s->T;
-    const float *dy = sru_row(s->dy, b, t, s->cols);
-    float *dr = sru_row(s->dr, b, t, s->cols), *masked = room, *ds = room + s->cols, dalpha = 0;
-
-    if (sru_mask_is_on(&s->mask)) {
-        cpu->k->mul(s->cols, dy, sru_mask_row(cpu, &s->mask, n, s->cols, masked), masked);
-        dy = masked;
-    }
-    if (s->gamma.w) {
-        residual(cpu, s, b, t, ds);
-        cpu->k->norm_back(s->cols, s->gamma.w, s->stats + 2 * n, dy, ds, dgamma, dbeta);
-    } else {
-        memcpy(ds, dy, s->cols * sizeof *ds);
-    }
-    if (s->a.p) {
-        dalpha = cpu->k->dot(s->cols, ds, sru_row(s->a, b, t, s->cols));
-        cpu->k->scale(s->cols, s->alpha.w[0], ds, sru_row(s->da, b, t, s->cols));
-    }
-    if (s->add_dr)
-        cpu->k->add(s->cols, ds, dr);
-    else
-        memcpy(dr, ds, s->cols * sizeof *dr);
-    return dalpha;
 }
 
 void sru_cpu_norm_back(struct sru_dev *dev, const struct sru_norm *s)
@@ -84,8 +53,19 @@ void sru_cpu_norm_back(struct sru_dev *dev, const struct sru_norm *s)
     for (size_t i = 0; i < SRU_GROUPS; i++) {
         float *sum = sums + i * each, *room = rooms + (size_t)omp_get_thread_num() * 2 * cols;
 
-        for (size_t n = i * N / SRU_GROUPS; n < (i + 1) * N / SRU_GROUPS; n++)
-            sum[2 * cols] += back_row(cpu, s, n, room, sum, sum + cols);
+        for (size_t n = i * N / SRU_GROUPS; n < (i + 1) * N / SRU_GROUPS; n++) {
+            struct sru_norm_row k = row_of(cpu, s, n, room);
+
+            k.stats = s->stats ? s->stats + 2 * n : NULL;
+            k.dy = sru_row(cpu, s->dy, n / s->T, n % s->T, cols);
+            k.da = s->a.p ? sru_row(cpu, s->da, n / s->T, n % s->T, cols) : NULL;
+            k.dr = sru_row(cpu, s->dr, n / s->T, n % s->T, cols);
+            k.add_dr = s->add_dr;
+            k.dgamma = sum;
+            k.dbeta = sum + cols;
+            cpu->k->norm_back(&k);
+            sum[2 * cols] += k.dalpha;
+        }
     }
     for (size_t i = 0; i < SRU_GROUPS; i++) {
         const float *sum = sums + i * each;

@@ -12,69 +12,95 @@ static size_t block_rows(size_t N, size_t V)
     return sru_min(N, sru_max(64, sru_min(1024, ((size_t)1 << 21) / V)));
 }
 
-/* A block of masked h, one of logits, and a row of mask for each thread. */
-size_t sru_cpu_predict_work(const struct sru_cpu *cpu, const struct sru_shape *s)
-{
-    return block_rows(s->B * s->T, s->V) * (s->d + s->V) + (size_t)cpu->dev.threads * s->d;
-}
-
+/* What a block works on; each array begins with a cache line. */
 struct block {
     size_t from, n;
-    float *h, *logits, *rooms;
+    float   *logits;            /* [rows,V] */
+    sru_act *h, *dlogits;       /* [rows,d] masked h and later dh; [rows,V] */
+    sru_act *transposed;        /* [V,rows] for the gradient product */
+    float   *rooms;             /* a row of mask for each thread */
 };
+
+static float *take(float *work, size_t *at, size_t n)
+{
+    float *p = work ? work + *at : NULL;
+
+    *at += sru_round_up(n, 16);
+    return p;
+}
+
+/* The workspace cut up, and its size (work NULL: that alone); activations may need half of theirs. */
+static size_t cut(struct block *k, float *work, size_t threads, size_t N, size_t d, size_t V)
+{
+    const size_t rows = block_rows(N, V);
+    size_t at = 0;
+
+    k->logits = take(work, &at, rows * V);
+    k->h = (sru_act *)take(work, &at, rows * d);
+    k->dlogits = (sru_act *)take(work, &at, rows * V);
+    k->transposed = (sru_act *)take(work, &at, sru_cpu_gradient_work(rows, V));
+    k->rooms = take(work, &at, threads * d);
+    return at;
+}
+
+size_t sru_cpu_predict_work(const struct sru_cpu *cpu, const struct sru_shape *s)
+{
+    struct block k;
+
+    return cut(&k, NULL, (size_t)cpu->dev.threads, s->B * s->T, s->d, s->V);
+}
 
 /* Row i of the block's masked h, copied in or, with `back`, masked and copied out to dh. */
 static void move_rows(const struct sru_cpu *cpu, const struct sru_predict *s, const struct block *k, bool back)
 {
-    const bool masked = sru_mask_is_on(&s->mask);
-
 #pragma omp parallel for schedule(static) if (k->n > 1)
     for (size_t i = 0; i < k->n; i++) {
         const size_t n = k->from + i;
-        float *mine = k->h + i * s->d;
-        float *outer = sru_row(back ? s->dh : s->h, n / s->T, n % s->T, s->d);
-        float *room = k->rooms + (size_t)omp_get_thread_num() * s->d;
-        const float *src = back ? mine : outer;
-        float *dst = back ? outer : mine;
+        sru_act *mine = sru_at(&cpu->dev, k->h, i * s->d);
+        sru_act *outer = sru_row(cpu, back ? s->dh : s->h, n / s->T, n % s->T, s->d);
+        const float *m = sru_mask_row(cpu, &s->mask, n, s->d, k->rooms + (size_t)omp_get_thread_num() * s->d);
 
-        if (masked)
-            cpu->k->mul(s->d, src, sru_mask_row(cpu, &s->mask, n, s->d, room), dst);
-        else
-            memcpy(dst, src, s->d * sizeof *dst);
+        cpu->k->mask(s->d, back ? mine : outer, m, back ? outer : mine);
+        if (!back)
+            memcpy(k->logits + i * s->V, s->bias.w, s->V * sizeof(float));
     }
 }
 
-/* Logits of the block's rows, then their losses; with factor the logits become gradients. */
+/* Logits of the block's rows, then their losses and with factor the logits' gradients. */
 static void block_loss(struct sru_cpu *cpu, const struct sru_predict *s, const struct block *k, float factor)
 {
+    struct sru_product p = sru_act_product(cpu, k->n, s->V, s->d);
+    const struct sru_cpu_operand *o = s->w.operand;
+
     move_rows(cpu, s, k, false);
-    for (size_t i = 0; i < k->n; i++)
-        memcpy(k->logits + i * s->V, s->bias.w, s->V * sizeof(float));
-    sru_gemm(cpu, false, true, k->n, s->V, s->d, k->h, s->d, s->w.w, s->d, true, k->logits, s->V);
+    p.b = SRU_PACKED;
+    p.c_bf16 = false;
+    p.add = true;   /* to the bias */
+    sru_product(cpu->products, &p, k->h, o->forward, k->logits);
     if (s->logits)
         memcpy(s->logits + k->from * s->V, k->logits, k->n * s->V * sizeof(float));
     if (!s->targets)
         return;
 #pragma omp parallel for schedule(static) if (k->n > 1)
     for (size_t i = 0; i < k->n; i++)
-        s->nll[k->from + i] = cpu->k->nll(s->V, k->logits + i * s->V, s->targets[k->from + i], factor);
+        s->nll[k->from + i] = cpu->k->nll(s->V, k->logits + i * s->V, s->targets[k->from + i], factor,
+                                          sru_at(&cpu->dev, k->dlogits, i * s->V));
 }
 
 static void block_back(struct sru_cpu *cpu, const struct sru_predict *s, const struct block *k)
 {
-    sru_gemm(cpu, true, false, s->V, s->d, k->n, k->logits, s->V, k->h, s->d, true, s->w.g, s->d);
-    for (size_t i = 0; i < k->n; i++)
-        cpu->k->add(s->V, k->logits + i * s->V, s->bias.g);
-    sru_gemm(cpu, false, false, k->n, s->d, s->V, k->logits, s->V, s->w.w, s->d, false, k->h, s->d);
+    sru_cpu_gradient(cpu, &s->w, k->n, k->h, k->dlogits, k->transposed);
+    cpu->k->add_rows(k->n, s->V, k->dlogits, s->bias.g);
+    sru_cpu_back(cpu, &s->w, k->n, k->dlogits, false, k->h);
     move_rows(cpu, s, k, true);
 }
 
 static void run(struct sru_cpu *cpu, const struct sru_predict *s, bool back)
 {
     const size_t N = s->B * s->T, rows = block_rows(N, s->V);
-    struct block k = { .h = cpu->work, .logits = cpu->work + rows * s->d };
+    struct block k;
 
-    k.rooms = k.logits + rows * s->V;
+    cut(&k, cpu->work, (size_t)cpu->dev.threads, N, s->d, s->V);
     for (k.from = 0; k.from < N; k.from += rows) {
         k.n = sru_min(rows, N - k.from);
         block_loss(cpu, s, &k, back ? s->factor : 0);

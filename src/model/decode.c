@@ -173,13 +173,14 @@ sru_status sru_decoder_read(struct sru_decoder *d, const int32_t *tokens, float 
     const struct sru_embed embed = { .B = d->B, .T = 1, .d = c->n_d, .V = V, .tokens = d->tokens, .table.w = d->lm->w + p->embedding,
                                      .x = { d->x, c->n_d } };
 
+    sru_lm_prepare(d->lm);
     dev->ops->put(dev, d->tokens, tokens, d->B * sizeof *tokens);
     dev->ops->embed(dev, &embed);
     for (size_t i = 0; i < c->depth; i++)
         layer(d, i);
     d->position++;
     if (logits) {
-        const struct sru_predict predict = { .B = d->B, .T = 1, .d = c->n_d, .V = V, .h = { d->x, c->n_d }, .w.w = d->lm->w + p->out_w,
+        const struct sru_predict predict = { .B = d->B, .T = 1, .d = c->n_d, .V = V, .h = { d->x, c->n_d }, .w = sru_lm_matrix(d->lm, SRU_MATRICES * c->depth),
                                              .bias.w = d->lm->w + p->out_b, .logits = d->logits };
         dev->ops->predict(dev, &predict);
     }

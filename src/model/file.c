@@ -280,8 +280,10 @@ sru_status sru_model_file_weights(const struct sru_model_file *f, struct sru_lm 
         if (!status)
             sru_tensor_from_file(t, arena, values);
     }
-    if (!status)
+    if (!status) {
         lm->dev->ops->put(lm->dev, lm->w, arena, p->arena * sizeof *arena);
+        lm->prepared = false;
+    }
     free(arena);
     free(values);
     return status;

@@ -3,32 +3,25 @@
 
 #include "src/model/lm.h"
 
-static struct sru_weight weight(const struct sru_lm *lm, size_t offset)
-{
-    if (offset == SRU_NONE)
-        return (struct sru_weight){ NULL, NULL };
-    return (struct sru_weight){ lm->w + offset, lm->g ? lm->g + offset : NULL };
-}
-
 struct sru_layer sru_layer_of(const struct sru_lm *lm, size_t i)
 {
     const struct sru_layer_params *p = &lm->params.layers[i];
-    const size_t half = lm->config.n_proj * lm->config.n_proj;
+    const size_t at = SRU_MATRICES * i;
 
     return (struct sru_layer){
         .i = i,
         .attends = p->attends,
-        .w1 = weight(lm, p->w1),
-        .w2k = weight(lm, p->w2),
-        .w2v = weight(lm, p->w2 == SRU_NONE ? SRU_NONE : p->w2 + half),
-        .w3 = weight(lm, p->w3),
-        .alpha = weight(lm, p->alpha),
-        .gamma = weight(lm, p->ln_w),
-        .beta = weight(lm, p->ln_b),
-        .v = weight(lm, p->v),
-        .bias = weight(lm, p->bias),
-        .norm_w = weight(lm, p->norm_w),
-        .norm_b = weight(lm, p->norm_b),
+        .w1 = sru_lm_matrix(lm, at + SRU_W1),
+        .w2k = sru_lm_matrix(lm, at + SRU_W2K),
+        .w2v = sru_lm_matrix(lm, at + SRU_W2V),
+        .w3 = sru_lm_matrix(lm, at + SRU_W3),
+        .alpha = sru_lm_weight(lm, p->alpha),
+        .gamma = sru_lm_weight(lm, p->ln_w),
+        .beta = sru_lm_weight(lm, p->ln_b),
+        .v = sru_lm_weight(lm, p->v),
+        .bias = sru_lm_weight(lm, p->bias),
+        .norm_w = sru_lm_weight(lm, p->norm_w),
+        .norm_b = sru_lm_weight(lm, p->norm_b),
     };
 }
 

@@ -8,6 +8,15 @@
 #include "src/model/params.h"
 #include "src/ops.h"
 
+/* A weight matrix with operand copies. */
+struct sru_matrix {
+    size_t offset;             /* in the arena; SRU_NONE: the layer has none */
+    void  *operand;
+};
+
+/* The matrices of layer i are number SRU_MATRICES * i + one of these; the last of all is the output's. */
+enum { SRU_W1, SRU_W2K, SRU_W2V, SRU_W3, SRU_MATRICES };
+
 /* A model's weights on a device. */
 struct sru_lm {
     struct sru_config config;
@@ -15,11 +24,18 @@ struct sru_lm {
     struct sru_dev   *dev;     /* outlives the model */
     float *w;                  /* arena, see params.h */
     float *g;                  /* gradients, or NULL: not to be trained */
+    struct sru_matrix *matrices;   /* [SRU_MATRICES * depth + 1] */
+    bool   prepared;           /* the operand copies are those of w: whoever writes to w clears it */
 };
 
 /* Make a model of a checked configuration; weights are zero until sru_lm_init or a file sets them.  SRU_ENOMEM, SRU_EINVAL. */
 sru_status sru_lm_open(struct sru_lm *lm, const struct sru_config *c, struct sru_dev *dev, bool train, struct sru_error *err);
 void sru_lm_close(struct sru_lm *lm);
+/* Make the operand copies anew where they are not those of w: before any segment is run. */
+void sru_lm_prepare(struct sru_lm *lm);
+/* The weight at an offset of the arena, and matrix i of the list above. */
+struct sru_weight sru_lm_weight(const struct sru_lm *lm, size_t offset);
+struct sru_weight sru_lm_matrix(const struct sru_lm *lm, size_t i);
 /* Initial values from a seed. */
 sru_status sru_lm_init(struct sru_lm *lm, uint64_t seed, struct sru_error *err);
 

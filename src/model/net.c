@@ -277,11 +277,11 @@ static struct sru_rows input_of(const struct sru_net *net, size_t i)
 static struct sru_embed embedding(const struct sru_net *net, size_t t)
 {
     const struct sru_lm *lm = net->lm;
-    const size_t at = lm->params.embedding, d = lm->config.n_d;
+    const size_t d = lm->config.n_d;
 
     return (struct sru_embed){
         .B = net->B, .T = t, .d = d, .V = lm->config.vocab, .tokens = net->tokens,
-        .table = { lm->w + at, lm->g ? lm->g + at : NULL }, .x = input_of(net, 0), .dx = { net->dh, net->T * d },
+        .table = sru_lm_weight(lm, lm->params.embedding), .x = input_of(net, 0), .dx = { net->dh, net->T * d },
         .mask = sru_net_mask(net, 0, SRU_SITE_EMBED, lm->config.dropout, net->given ? net->given->embed : NULL),
     };
 }
@@ -289,11 +289,11 @@ static struct sru_embed embedding(const struct sru_net *net, size_t t)
 static struct sru_predict prediction(const struct sru_net *net, size_t t)
 {
     const struct sru_lm *lm = net->lm;
-    const size_t w = lm->params.out_w, bias = lm->params.out_b, d = lm->config.n_d;
+    const size_t d = lm->config.n_d;
 
     return (struct sru_predict){
         .B = net->B, .T = t, .d = d, .V = lm->config.vocab, .h = { net->out, net->T * d }, .dh = { net->dh, net->T * d },
-        .w = { lm->w + w, lm->g ? lm->g + w : NULL }, .bias = { lm->w + bias, lm->g ? lm->g + bias : NULL },
+        .w = sru_lm_matrix(lm, SRU_MATRICES * lm->config.depth), .bias = sru_lm_weight(lm, lm->params.out_b),
         .nll = net->nll, .logits = net->logits,
         .mask = sru_net_mask(net, 0, SRU_SITE_OUTPUT, lm->config.dropout, net->given ? net->given->output : NULL),
     };
@@ -304,6 +304,7 @@ static void forward(struct sru_net *net, size_t t, const int32_t *tokens, const 
     struct sru_dev *dev = net->lm->dev;
     const size_t bytes = net->B * t * sizeof *tokens;
 
+    sru_lm_prepare(net->lm);
     advance(net);
     dev->ops->put(dev, net->tokens, tokens, bytes);
     if (targets)

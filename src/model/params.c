@@ -184,26 +184,36 @@ void sru_params_init(const struct sru_params *p, const struct sru_config *c, uin
 
 /* ---- To and from files -------------------------------------------------------------- */
 
-/* Row of the arena that holds row r of the file, for a tensor of `rows` rows. */
-static size_t arena_row(const struct sru_tensor *t, size_t r)
+/* Column of W3's transpose that holds row r of the file, for d units. */
+static size_t gate_column(size_t d, size_t r)
 {
-    const size_t d = t->shape[0] / 3;
+    return r % 3 * d + r / 3;
+}
 
-    return t->layout == SRU_GATES ? r % 3 * d + r / 3 : r;
+/* Copy a tensor one way or the other. */
+static void move(const struct sru_tensor *t, float *arena, float *file, bool to_file)
+{
+    const size_t rows = t->shape[0], cols = t->count / rows;
+    float *mine = arena + t->offset;
+
+    if (t->layout == SRU_PLAIN) {
+        memcpy(to_file ? file : mine, to_file ? mine : file, t->count * sizeof *file);
+        return;
+    }
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < cols; i++) {
+            float *here = &mine[i * rows + gate_column(rows / 3, r)], *there = &file[r * cols + i];
+
+            *(to_file ? there : here) = *(to_file ? here : there);
+        }
 }
 
 void sru_tensor_to_file(const struct sru_tensor *t, const float *arena, float *file)
 {
-    const size_t cols = t->count / t->shape[0];
-
-    for (size_t r = 0; r < t->shape[0]; r++)
-        memcpy(file + r * cols, arena + t->offset + arena_row(t, r) * cols, cols * sizeof *file);
+    move(t, (float *)(uintptr_t)arena, file, true);
 }
 
 void sru_tensor_from_file(const struct sru_tensor *t, float *arena, const float *file)
 {
-    const size_t cols = t->count / t->shape[0];
-
-    for (size_t r = 0; r < t->shape[0]; r++)
-        memcpy(arena + t->offset + arena_row(t, r) * cols, file + r * cols, cols * sizeof *file);
+    move(t, arena, (float *)(uintptr_t)file, false);
 }

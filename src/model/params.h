@@ -7,7 +7,7 @@
 /* How a tensor lies in the arena. */
 enum sru_layout {
     SRU_PLAIN,   /* as in the file */
-    SRU_GATES    /* file [3d,p] with row 3j+g; arena [3,d,p] with row g*d+j */
+    SRU_GATES    /* file [3d,p] with row 3j+g; arena its transpose [p,3,d] with column g*d+j */
 };
 
 struct sru_tensor {

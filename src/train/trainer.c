@@ -75,6 +75,7 @@ sru_status sru_trainer_step(struct sru_trainer *t, double rate, double *loss, st
                         "smaller --lr or a longer --warmup", (unsigned long long)t->step, *loss, norm);
     const double clip = t->clip > 0 && norm > t->clip ? t->clip / norm : 1;
     sru_optimizer_step(&t->optimizer, dev, ++t->step, rate, clip, arena, t->lm->w, t->lm->g, t->m, t->v);
+    t->lm->prepared = false;
     t->segment++;
     return dev->ops->sync(dev, err);
 }

@@ -108,7 +108,12 @@ void ref_recur(const struct sru_recur *s, const double *a, const double *w3, con
     const size_t d = s->d, N = s->B * s->T;
     double *U = malloc(3 * d * N * sizeof *U);
 
-    ref_linear(N, s->p, 3 * d, a, w3, U);
+    for (size_t n = 0; n < N; n++)
+        for (size_t j = 0; j < 3 * d; j++) {
+            U[n * 3 * d + j] = 0;
+            for (size_t i = 0; i < s->p; i++)
+                U[n * 3 * d + j] += a[n * s->p + i] * w3[i * 3 * d + j];
+        }
     for (size_t b = 0; b < s->B; b++)
         for (size_t j = 0; j < d; j++) {
             double c = c0[b * d + j];
