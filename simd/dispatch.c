@@ -1,6 +1,7 @@
 /* Choosing the vector kernels for the processor that runs. */
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "simd/kernels.h"
@@ -11,9 +12,10 @@ static bool always(void)
 }
 
 #ifdef SRU_HAVE_X86_KERNELS
+/* __builtin_cpu_supports asks CPUID, and XGETBV whether the operating system saves the registers. */
 static bool has_avx2(void)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
 static bool has_avx512(void)
@@ -22,32 +24,47 @@ static bool has_avx512(void)
         && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq")
         && __builtin_cpu_supports("avx512vl");
 }
+
+extern const struct sru_kernels sru_kernels_avx512_f32, sru_kernels_avx512_bf16;
+extern const struct sru_kernels sru_kernels_avx2_f32, sru_kernels_avx2_bf16;
 #endif
+extern const struct sru_kernels sru_kernels_scalar_f32, sru_kernels_scalar_bf16;
 
 static const struct {
-    const struct sru_kernels *kernels;
+    const struct sru_kernels *f32, *bf16;
     bool (*runs)(void);
-} choices[] = {   /* the best first */
+} sets[] = {   /* the best first */
 #ifdef SRU_HAVE_X86_KERNELS
-    { &sru_kernels_avx512, has_avx512 },
-    { &sru_kernels_avx2, has_avx2 },
+    { &sru_kernels_avx512_f32, &sru_kernels_avx512_bf16, has_avx512 },
+    { &sru_kernels_avx2_f32, &sru_kernels_avx2_bf16, has_avx2 },
 #endif
-    { &sru_kernels_baseline, always },
+    { &sru_kernels_scalar_f32, &sru_kernels_scalar_bf16, always },
 };
-#define N_CHOICES (sizeof choices / sizeof *choices)
+#define N_SETS (sizeof sets / sizeof *sets)
 
-sru_status sru_kernels_find(const char *name, const struct sru_kernels **out, struct sru_error *err)
+static sru_status unknown(const char *name, struct sru_error *err)
 {
-    for (size_t i = 0; i < N_CHOICES; i++) {
-        if (name && strcmp(choices[i].kernels->name, name) != 0)
+    char list[64] = "";
+
+    for (size_t i = N_SETS; i-- > 0;) {
+        const size_t used = strlen(list);
+
+        snprintf(list + used, sizeof list - used, "%s%s", i == N_SETS - 1 ? "" : i == 0 ? " and " : ", ", sets[i].f32->name);
+    }
+    return sru_fail(err, SRU_EINVAL, "unknown kernels '%.80s': this build has %s", name, list);
+}
+
+sru_status sru_kernels_find(const char *name, bool bf16, const struct sru_kernels **out, struct sru_error *err)
+{
+    for (size_t i = 0; i < N_SETS; i++) {
+        if (name && strcmp(sets[i].f32->name, name) != 0)
             continue;
-        if (choices[i].runs()) {
-            *out = choices[i].kernels;
+        if (sets[i].runs()) {
+            *out = bf16 ? sets[i].bf16 : sets[i].f32;
             return SRU_OK;
         }
         if (name)
             return sru_fail(err, SRU_EDEVICE, "this processor cannot run the %s kernels", name);
     }
-    return sru_fail(err, SRU_EINVAL, "unknown kernels '%.80s': this build has baseline%s", name,
-                    N_CHOICES > 1 ? ", avx2 and avx512" : "");
+    return unknown(name, err);
 }

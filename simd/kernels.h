@@ -1,7 +1,11 @@
 /*
  * Vector kernels of the CPU: the loops inside operators, over rows that stand in cache.
- * Their source (kernels.c) is compiled once for each instruction set; a table is chosen at run time.
- * They know neither threads nor files; arrays are f32, dense, and need no alignment.
+ * Their source is compiled once for each instruction set and each storage of activations; a table is chosen at run time.
+ * They know neither threads nor files.  Arrays are dense and need no alignment; NaN in is NaN out; an array that is
+ * written may be one that is read only where that is said.
+ *
+ * sru_act is f32, or bf16 where the table's act_bytes is 2.  bf16 is rounded to nearest, ties to even, once: whatever
+ * happens between reading and writing is in f32.  A mask's factors `m` are f32; NULL drops nothing.
  */
 #ifndef SRU_SIMD_KERNELS_H
 #define SRU_SIMD_KERNELS_H
@@ -10,60 +14,88 @@
 
 #include "src/ops.h"
 
-/* One stream's recurrence over units [0,n) of d, through T positions.  Rows of u are 3d apart, all others d. */
+/* One row of a norm: s = alpha a + r (a NULL: s = r), y = m * ((s - mean) / sigma * gamma + beta); gamma NULL: y = m s. */
+struct sru_norm_row {
+    size_t n;
+    float  alpha;
+    const sru_act *a, *r;
+    const float   *gamma, *beta, *m;
+    sru_act *y;             /* may be r */
+    float   *stats;         /* mean and 1/sigma: the forward writes, the backward reads them */
+    float   *room;          /* [n] workspace */
+    /* Backward.  dy may be dr where it is replaced. */
+    const sru_act *dy;
+    sru_act *da;            /* (=) alpha ds; with a */
+    sru_act *dr;            /* (=) ds or, with add_dr, (+=) */
+    bool     add_dr;
+    float   *dgamma, *dbeta;    /* (+=); with gamma */
+    float    dalpha;            /* out: sum of ds a; with a */
+};
+
+/*
+ * One stream's recurrence over units [0,n) of d, through T positions.  Rows of u and du are 3d apart (U0, U1, U2 d apart
+ * in each), all others d.  u is read alone: the backward computes f and r again, and has (1 - f) (c[t-1] - U0) from
+ * c[t-1] - c[t].
+ */
 struct sru_scan {
     size_t T, n, d;
     float  scale;
-    float       *u;             /* U0, U1, U2 d apart; the forward leaves U0, f, r and the backward dU */
-    const float *x, *m, *c0;
-    const float *v, *bias;      /* v_f, v_r and b_f, b_r, d apart */
-    float       *c;             /* the states' rows; or, with `last`, one row: the state in place (may be c0) */
-    bool         last;
-    float       *h;
-    const float *dh;
-    float       *dx;
-    float       *dv, *dbias;    /* as v and bias (+=) */
-    float       *dc;            /* [n] the backward's workspace, zeros at first */
+    const sru_act *u, *x;
+    const float   *m, *c0;      /* [n]; m NULL: ones */
+    const float   *v, *bias;    /* v_f, v_r and b_f, b_r, d apart */
+    float         *c;           /* the states' rows; or, with `last`, one row: the state in place (may be c0) */
+    bool           last;
+    sru_act       *h;
+    const sru_act *dh;
+    sru_act       *dx;          /* may be dh */
+    sru_act       *du;          /* may be u */
+    float         *dv, *dbias;  /* as v and bias (+=) */
+    float         *dc;          /* [n] the backward's workspace, zeros at first */
 };
 
 struct sru_kernels {
     const char *name;
+    size_t act_bytes;
 
-    /* Factors of one row of a mask (not `given`). */
+    /* Conversion.  widen: activations to f32; narrow: f32 to activations. */
+    void (*widen)(size_t n, const sru_act *x, float *y);
+    void (*narrow)(size_t n, const float *x, sru_act *y);
+
+    /* Factors of one row of a mask (not `given`): 0 or 1/(1-rate), by Philox (simd/philox.h). */
     void (*mask_row)(const struct sru_mask *, size_t row, size_t cols, float *out);
-    void  (*mul)(size_t n, const float *a, const float *b, float *y);                    /* y = a b */
-    void  (*add)(size_t n, const float *a, float *y);                                    /* y += a */
-    void  (*scale)(size_t n, float alpha, const float *x, float *y);                     /* y = alpha x */
-    void  (*mix)(size_t n, float alpha, const float *a, const float *r, float *y);       /* y = alpha a + r */
-    float (*dot)(size_t n, const float *a, const float *b);
+    /* y = m x; y may be x. */
+    void (*mask)(size_t n, const sru_act *x, const float *m, sru_act *y);
+    /* x = m e, and its backward de += m dx. */
+    void (*embed)(size_t n, const float *e, const float *m, sru_act *x);
+    void (*embed_back)(size_t n, const sru_act *dx, const float *m, float *de);
+    /* y += a, and y += all of the rows of x. */
+    void (*add)(size_t n, const float *a, float *y);
+    void (*add_rows)(size_t rows, size_t n, const sru_act *x, float *y);
 
-    /* s = softmax(factor s) in place. */
-    void (*softmax)(size_t n, float factor, float *s);
-    /* ds = p (dp - sum(p dp)) factor, in place of dp. */
-    void (*softmax_back)(size_t n, float factor, const float *p, float *dp);
+    /* p = softmax(factor s); s is used up. */
+    void (*softmax)(size_t n, float factor, float *s, sru_act *p);
+    /* ds = p (m dp - sum(p m dp)) factor. */
+    void (*softmax_back)(size_t n, float factor, const sru_act *p, const float *m, const float *dp, sru_act *ds);
+    /* nll of one row of logits, which is used up; with factor != 0, d = factor (softmax - onehot). */
+    float (*nll)(size_t V, float *logits, int32_t target, float factor, sru_act *d);
 
-    /* y = LN(y) in place; stats = mean and 1/sigma. */
-    void (*norm)(size_t n, const float *gamma, const float *beta, float *y, float stats[2]);
-    /* The gradient of s from dy, in place of s; dgamma and dbeta +=. */
-    void (*norm_back)(size_t n, const float *gamma, const float stats[2], const float *dy, float *s,
-                      float *dgamma, float *dbeta);
+    void (*norm)(const struct sru_norm_row *);
+    void (*norm_back)(struct sru_norm_row *);
 
     void (*scan)(const struct sru_scan *);
     void (*scan_back)(const struct sru_scan *);
 
-    /* nll of one row of logits; with factor != 0 the row becomes factor * (softmax - onehot). */
-    float (*nll)(size_t V, float *logits, int32_t target, float factor);
+    /* x [rows,cols] to y [cols,rows]; rows of x are `stride` apart. */
+    void (*transpose)(size_t rows, size_t cols, const sru_act *x, size_t stride, sru_act *y);
 
     void   (*update)(const struct sru_update *, size_t from, size_t to);
     double (*sumsq)(size_t n, const float *x);
 };
 
-extern const struct sru_kernels sru_kernels_baseline;
-#ifdef SRU_HAVE_X86_KERNELS
-extern const struct sru_kernels sru_kernels_avx2, sru_kernels_avx512;
-#endif
-
-/* The table of a name, or the best that runs here for NULL; SRU_EINVAL, SRU_EDEVICE. */
-sru_status sru_kernels_find(const char *name, const struct sru_kernels **out, struct sru_error *err);
+/*
+ * The table of an instruction set, or of the best that runs here for NULL.  @param bf16  storage of activations
+ * @return SRU_EINVAL for an unknown name, SRU_EDEVICE where the processor or its operating system lacks it.
+ */
+sru_status sru_kernels_find(const char *name, bool bf16, const struct sru_kernels **out, struct sru_error *err);
 
 #endif

@@ -1,0 +1,122 @@
+/* Kernels without reductions: conversions, masks, embeddings, sums of rows, transposition. */
+#include <math.h>
+
+#include "simd/philox.h"
+#include "simd/vec.h"
+
+static void widen(size_t n, const sru_act *x, float *y)
+{
+    EACH(i, k, n, vf_store(y + i, k, act_load(x, i, k)));
+}
+
+static void narrow(size_t n, const float *x, sru_act *y)
+{
+    EACH(i, k, n, act_store(y, i, k, vf_load(x + i, k)));
+}
+
+static void mask(size_t n, const sru_act *x, const float *m, sru_act *y)
+{
+    EACH(i, k, n, act_store(y, i, k, vf_mul(act_load(x, i, k), mask_load(m, i, k))));
+}
+
+static void embed(size_t n, const float *e, const float *m, sru_act *x)
+{
+    EACH(i, k, n, act_store(x, i, k, vf_mul(vf_load(e + i, k), mask_load(m, i, k))));
+}
+
+static void embed_back(size_t n, const sru_act *dx, const float *m, float *de)
+{
+    EACH(i, k, n, vf_store(de + i, k, vf_fma(act_load(dx, i, k), mask_load(m, i, k), vf_load(de + i, k))));
+}
+
+static void add(size_t n, const float *a, float *y)
+{
+    EACH(i, k, n, vf_store(y + i, k, vf_add(vf_load(y + i, k), vf_load(a + i, k))));
+}
+
+SRU_INLINE vf sum_of_2_rows(size_t n, const sru_act *x, size_t i, size_t k)
+{
+    return vf_add(act_load(x, i, k), act_load(x, n + i, k));
+}
+
+/* Four rows at once, so that y is read and written a quarter as often. */
+static void add_rows(size_t rows, size_t n, const sru_act *x, float *y)
+{
+    size_t row = 0;
+
+    for (; row + 4 <= rows; row += 4) {
+        const sru_act *a = (const sru_act *)((const act *)x + row * n), *b = (const sru_act *)((const act *)x + (row + 2) * n);
+
+        EACH(i, k, n, vf_store(y + i, k, vf_add(vf_load(y + i, k), vf_add(sum_of_2_rows(n, a, i, k),
+                                                                            sum_of_2_rows(n, b, i, k)))));
+    }
+    for (; row < rows; row++)
+        EACH(i, k, n, vf_store(y + i, k, vf_add(vf_load(y + i, k), act_load(x, row * n + i, k))));
+}
+
+/* ---- Random masks: simd/philox.h's rounds with a block in each lane -------------------- */
+
+SRU_INLINE void philox(vu c[4], uint64_t key)
+{
+    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
+
+    for (int round = 0; round < 10; round++) {
+        vu high0, high2;
+        const vu low0 = vu_wide(vu_set1(0xD2511F53u), c[0], &high0), low2 = vu_wide(vu_set1(0xCD9E8D57u), c[2], &high2);
+
+        c[0] = vu_xor(vu_xor(high2, c[1]), vu_set1(k0));
+        c[2] = vu_xor(vu_xor(high0, c[3]), vu_set1(k1));
+        c[1] = low2;
+        c[3] = low0;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+}
+
+/* 4W factors, of W blocks from `block` on. */
+SRU_INLINE void mask_blocks(const struct sru_mask *s, uint64_t block, float *out)
+{
+    const vf keep = vf_set1(1.0f / (1.0f - s->rate));
+    const vu limit = vu_set1((uint32_t)fminf(s->rate * 4294967296.0f, 4294967040.0f));
+    const vu first = vu_set1((uint32_t)block), low = vu_add(first, vu_order());
+    const vu carry = vu_less(low, first);   /* -1 where there is one */
+    vu c[4] = { low, vu_sub(vu_set1((uint32_t)(block >> 32)), carry), vu_set1(s->step), vu_set1(s->layer << 8 | s->site) };
+
+    philox(c, s->seed);
+    vf_weave(out, vf_unless(vu_less(c[0], limit), keep), vf_unless(vu_less(c[1], limit), keep),
+             vf_unless(vu_less(c[2], limit), keep), vf_unless(vu_less(c[3], limit), keep));
+}
+
+static void mask_row(const struct sru_mask *s, size_t row, size_t cols, float *out)
+{
+    const uint64_t first = (uint64_t)row * ((cols + 3) / 4);   /* a row begins with a block of its own */
+    size_t j = 0;
+
+    for (; j + 4 * W <= cols; j += 4 * W)
+        mask_blocks(s, first + j / 4, out + j);
+    if (j < cols) {
+        float rest[4 * W];
+
+        mask_blocks(s, first + j / 4, rest);
+        memcpy(out + j, rest, (cols - j) * sizeof *out);
+    }
+}
+
+/* ---- Transposition ------------------------------------------------------------------------ */
+
+/* In squares, so that lines of both stay in cache. */
+static void transpose(size_t rows, size_t cols, const sru_act *from, size_t stride, sru_act *to)
+{
+    enum { side = 32 };
+    const act *x = (const act *)from;
+    act *y = (act *)to;
+
+    for (size_t r0 = 0; r0 < rows; r0 += side)
+        for (size_t c0 = 0; c0 < cols; c0 += side) {
+            const size_t r1 = rows - r0 < side ? rows : r0 + side, c1 = cols - c0 < side ? cols : c0 + side;
+
+            for (size_t c = c0; c < c1; c++)
+                for (size_t r = r0; r < r1; r++)
+                    y[c * rows + r] = x[r * stride + c];
+        }
+}

@@ -1,0 +1,110 @@
+/*
+ * The vocabulary that kernels are written in; vec-*.h say the same things, each in its instruction set's words:
+ *
+ *   vf, vu, vd             W floats, W uint32_t, W doubles
+ *   vf_load, vf_store      the first k <= W lanes; no access beyond them, lanes not loaded are 0
+ *   bf_load, bf_store      the same of bf16 in memory: exact, and rounded to nearest, ties to even (NaN stays NaN)
+ *   vf_fill(x, k, y)       x with y in the lanes from k on
+ *   vf_fma(a, b, c)        a b + c
+ *   vf_min, vf_max(a, x)   NaN in x is kept
+ *   vf_zero_below(x, a, y) 0 where x < a, else y (so for NaN in x)
+ *   vf_round, vf_scale     to the nearest whole number; y 2^n for a whole -252 <= n <= 254
+ *   vf_sum, vf_top         of all lanes, in a fixed order
+ *   vu_less(a, b)          all ones where a < b, unsigned, else 0
+ *   vf_unless(u, y)        0 where u is all ones, y where it is 0
+ *   vu_wide(a, b, &hi)     a b in 64 bits: the low halves, and the high ones
+ *   vf_weave(p, a,b,c,d)   4W floats: those of lane l stand together, vu_order()[l] fours from p
+ *   vd_squares(s, x)       s + x x
+ *
+ * Not vcvtneps2bf16 and its kin: they flush denormals.
+ */
+#ifndef SRU_SIMD_VEC_H
+#define SRU_SIMD_VEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Whether k is the constant W must be known at compile time. */
+#define SRU_INLINE static inline __attribute__((always_inline))
+
+#if defined SRU_AVX512
+# include "simd/vec-avx512.h"
+#elif defined SRU_AVX2
+# include "simd/vec-avx2.h"
+#else
+# include "simd/vec-scalar.h"
+#endif
+
+/* Do something for elements i to i+k of n: whole vectors, k the constant W, then what is left of them. */
+#define EACH(i, k, n, ...)                                      \
+    do {                                                        \
+        size_t i = 0;                                           \
+        for (; i + W <= (n); i += W) {                          \
+            enum { k = W };                                     \
+            __VA_ARGS__;                                        \
+        }                                                       \
+        if (i < (n)) {                                          \
+            const size_t k = (n) - i;                           \
+            __VA_ARGS__;                                        \
+        }                                                       \
+    } while (0)
+
+/* The same with j from 0 to 3 for four accumulators, since one sum would wait for itself. */
+#define EACH_OF_4(i, k, j, n, ...)                              \
+    do {                                                        \
+        size_t i = 0;                                           \
+        for (; i + 4 * W <= (n); i += W) {                      \
+            enum { k = W };                                     \
+            { enum { j = 0 }; __VA_ARGS__; }                    \
+            i += W;                                             \
+            { enum { j = 1 }; __VA_ARGS__; }                    \
+            i += W;                                             \
+            { enum { j = 2 }; __VA_ARGS__; }                    \
+            i += W;                                             \
+            { enum { j = 3 }; __VA_ARGS__; }                    \
+        }                                                       \
+        for (; i < (n); i += W) {                               \
+            const size_t k = (n) - i < W ? (n) - i : W;         \
+            enum { j = 0 };                                     \
+            __VA_ARGS__;                                        \
+        }                                                       \
+    } while (0)
+
+SRU_INLINE float sum_of_4(const vf s[4])
+{
+    return vf_sum(vf_add(vf_add(s[0], s[1]), vf_add(s[2], s[3])));
+}
+
+/* Activations, as this table stores them: elements i to i+k of p. */
+#if SRU_BF16
+typedef uint16_t act;
+SRU_INLINE vf act_load(const sru_act *p, size_t i, size_t k)
+{
+    return bf_load((const act *)p + i, k);
+}
+
+SRU_INLINE void act_store(sru_act *p, size_t i, size_t k, vf x)
+{
+    bf_store((act *)p + i, k, x);
+}
+#else
+typedef float act;
+SRU_INLINE vf act_load(const sru_act *p, size_t i, size_t k)
+{
+    return vf_load((const act *)p + i, k);
+}
+
+SRU_INLINE void act_store(sru_act *p, size_t i, size_t k, vf x)
+{
+    vf_store((act *)p + i, k, x);
+}
+#endif
+
+/* Factors of a mask: ones where there is none. */
+SRU_INLINE vf mask_load(const float *m, size_t i, size_t k)
+{
+    return m ? vf_load(m + i, k) : vf_set1(1.0f);
+}
+
+#endif
