@@ -1,26 +1,33 @@
 # kernels.c once for each instruction set and each storage of activations, and the choice among them.
-noinst_LTLIBRARIES += libkernels_scalar_f32.la libkernels_scalar_bf16.la
-libkernels_scalar_f32_la_SOURCES = simd/kernels.c simd/dispatch.c
+noinst_LTLIBRARIES += libkernels.la libkernels_scalar_f32.la libkernels_scalar_bf16.la
+libkernels_la_SOURCES = simd/dispatch.c simd/kernels.h
+libkernels_la_LIBADD = libkernels_scalar_f32.la libkernels_scalar_bf16.la
+KERNEL_LIBS = libkernels.la
+kernel_sources = simd/kernels.c simd/kernels.h simd/philox.h simd/vec.h simd/vec-scalar.h simd/vec-avx2.h simd/vec-avx512.h \
+  simd/exp.h simd/elementwise.h simd/norm.h simd/optimizer.h simd/scan.h simd/softmax.h
+
+libkernels_scalar_f32_la_SOURCES = $(kernel_sources)
 libkernels_scalar_f32_la_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_BF16=0
 libkernels_scalar_f32_la_CFLAGS = $(AM_CFLAGS) $(SIMD_CFLAGS)
-libkernels_scalar_bf16_la_SOURCES = simd/kernels.c
+libkernels_scalar_bf16_la_SOURCES = $(kernel_sources)
 libkernels_scalar_bf16_la_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_BF16=1
 libkernels_scalar_bf16_la_CFLAGS = $(AM_CFLAGS) $(SIMD_CFLAGS)
-KERNEL_LIBS = libkernels_scalar_f32.la libkernels_scalar_bf16.la
 
 if X86_KERNELS
 noinst_LTLIBRARIES += libkernels_avx2_f32.la libkernels_avx2_bf16.la libkernels_avx512_f32.la libkernels_avx512_bf16.la
-libkernels_avx2_f32_la_SOURCES = simd/kernels.c
-libkernels_avx2_f32_la_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_AVX2=1 -DSRU_BF16=0
-libkernels_avx2_f32_la_CFLAGS = $(AM_CFLAGS) $(SIMD_CFLAGS) -march=x86-64-v3
-libkernels_avx2_bf16_la_SOURCES = simd/kernels.c
-libkernels_avx2_bf16_la_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_AVX2=1 -DSRU_BF16=1
-libkernels_avx2_bf16_la_CFLAGS = $(AM_CFLAGS) $(SIMD_CFLAGS) -march=x86-64-v3
-libkernels_avx512_f32_la_SOURCES = simd/kernels.c
-libkernels_avx512_f32_la_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_AVX512=1 -DSRU_BF16=0
-libkernels_avx512_f32_la_CFLAGS = $(AM_CFLAGS) $(SIMD_CFLAGS) -march=x86-64-v4 $(WIDE_CFLAGS)
-libkernels_avx512_bf16_la_SOURCES = simd/kernels.c
-libkernels_avx512_bf16_la_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_AVX512=1 -DSRU_BF16=1
-libkernels_avx512_bf16_la_CFLAGS = $(AM_CFLAGS) $(SIMD_CFLAGS) -march=x86-64-v4 $(WIDE_CFLAGS)
-KERNEL_LIBS += libkernels_avx2_f32.la libkernels_avx2_bf16.la libkernels_avx512_f32.la libkernels_avx512_bf16.la
+libkernels_la_LIBADD += libkernels_avx2_f32.la libkernels_avx2_bf16.la libkernels_avx512_f32.la libkernels_avx512_bf16.la
+
+libkernels_avx2_f32_la_SOURCES = $(kernel_sources)
+libkernels_avx2_f32_la_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_AVX2 -DSRU_BF16=0
+libkernels_avx2_f32_la_CFLAGS = $(AM_CFLAGS) $(SIMD_CFLAGS) $(AVX2_CFLAGS)
+libkernels_avx2_bf16_la_SOURCES = $(kernel_sources)
+libkernels_avx2_bf16_la_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_AVX2 -DSRU_BF16=1
+libkernels_avx2_bf16_la_CFLAGS = $(AM_CFLAGS) $(SIMD_CFLAGS) $(AVX2_CFLAGS)
+
+libkernels_avx512_f32_la_SOURCES = $(kernel_sources)
+libkernels_avx512_f32_la_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_AVX512 -DSRU_BF16=0
+libkernels_avx512_f32_la_CFLAGS = $(AM_CFLAGS) $(SIMD_CFLAGS) $(AVX512_CFLAGS)
+libkernels_avx512_bf16_la_SOURCES = $(kernel_sources)
+libkernels_avx512_bf16_la_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_AVX512 -DSRU_BF16=1
+libkernels_avx512_bf16_la_CFLAGS = $(AM_CFLAGS) $(SIMD_CFLAGS) $(AVX512_CFLAGS)
 endif

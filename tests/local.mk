@@ -4,7 +4,7 @@ libsupport_la_SOURCES = tests/support.h tests/support.c tests/reference/referenc
 libsupport_la_LIBADD = libcore.la $(CHECK_LIBS)
 
 unit_tests = tests/check_error tests/check_files tests/check_ops tests/check_ops_layer \
-  tests/check_conformance tests/check_text tests/check_train tests/check_model tests/check_sample
+  tests/check_conformance tests/check_text tests/check_train tests/check_model tests/check_sample tests/check_kernels
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests) tests/commands.sh tests/manual.sh
 tests_check_error_SOURCES = tests/check_error.c
@@ -16,6 +16,8 @@ tests_check_text_SOURCES = tests/check_text.c
 tests_check_train_SOURCES = tests/check_train.c
 tests_check_model_SOURCES = tests/check_model.c
 tests_check_sample_SOURCES = tests/check_sample.c
+tests_check_kernels_SOURCES = tests/check_kernels.c tests/kernels.h tests/kernels_elementwise.c tests/kernels_rows.c \
+  tests/kernels_exp.c
 # Threads that spin while they wait take the processor from tests that run beside them.
 AM_TESTS_ENVIRONMENT = OMP_WAIT_POLICY=passive; export OMP_WAIT_POLICY; \
   LSAN_OPTIONS='$(LSAN_OPTIONS)'; export LSAN_OPTIONS;
