@@ -10,7 +10,8 @@
  * All pointers are device memory unless said to be the host's.
  *
  * An operator's arguments stand in one struct, filled alike for the forward and its backward; a forward
- * ignores the gradients' members.  "(=)" says a result replaces what was there, "(+=)" that it is added.
+ * ignores the gradients' members.  "(=)" says a result replaces what was there, "(+=)" that it is added.  Weights'
+ * gradients are replaced.
  * Operators return nothing and allocate nothing: sizes are the caller's business, `reserve` came before, and
  * what fails on the device is reported by `sync`.  Reductions have a fixed order.
  */
@@ -48,7 +49,7 @@ struct sru_mask {
 
 enum sru_site { SRU_SITE_EMBED, SRU_SITE_ATTEND, SRU_SITE_PROJECT, SRU_SITE_HIGHWAY, SRU_SITE_OUTPUT };
 
-/* x[n] = mask * E[token[n]].  Backward: dE[token[n]] += mask * dx[n], in the order of n; dx is used up. */
+/* x[n] = mask * E[token[n]].  Backward: dE[v] = sum of mask * dx[n] over token[n] = v, in the order of n; dx is used up. */
 struct sru_embed {
     size_t B, T, d, V;
     const int32_t    *tokens;   /* [B,T], each in [0,V) */
@@ -57,7 +58,7 @@ struct sru_embed {
     struct sru_mask   mask;     /* [N,d] */
 };
 
-/* y = x W^T over `rows` rows of each stream.  Backward: dW += dy^T x; dx = dy W for the rows from `skip` on. */
+/* y = x W^T over `rows` rows of each stream.  Backward: dW = dy^T x; dx = dy W for the rows from `skip` on. */
 struct sru_linear {
     size_t B, rows, in, out;
     struct sru_weight w;        /* [out,in] */
@@ -80,7 +81,7 @@ struct sru_attend {
     struct sru_rows k, v;       /* [B,M+T,p] */
     struct sru_rows out, dout;  /* [B,T,p] */
     struct sru_rows dq;         /* (+=) */
-    struct sru_rows dk, dv;     /* (=) */
+    struct sru_rows dkv;        /* (=) [B,M+T,2p]: dk, and beside it dv */
     struct sru_mask mask;       /* [B*H*T, M+T], row (b*H + h)*T + t */
     void           *kept;       /* kept_attend bytes; NULL where no backward follows */
 };

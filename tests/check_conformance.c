@@ -223,7 +223,6 @@ static void check_segment(const struct fixture *x, struct sru_net *net, size_t s
             next[b * T + t] = (int32_t)tokens[(s * T + t + 1) * B + b];
         }
     net->given = &given;
-    memset(net->lm->g, 0, net->lm->params.arena * sizeof(float));
     if (x->eval)
         ck_assert(!sru_net_read(net, T, in, next, nll, NULL));
     else

@@ -218,12 +218,13 @@ static void attend_back_tile(struct sru_cpu *cpu, const struct sru_attend *s, co
     gather(cpu, s, t, dS, head(cpu, s, s->q, t->b, t->t0, t->h), r->second, r->dk);
 }
 
-static void put_head(const struct sru_cpu *cpu, const struct sru_attend *s, const float *sum, struct sru_rows r, size_t b, size_t h)
+/* The sums of head h to its columns of dk or, p further, dv. */
+static void put_head(const struct sru_cpu *cpu, const struct sru_attend *s, const float *sum, size_t b, size_t column)
 {
-    const size_t keys = s->M + s->T, c = s->p / s->H, rows = s->H > 1 ? keys : 1;
+    const size_t c = s->p / s->H;
 
-    for (size_t i = 0; i < rows; i++)
-        cpu->k->narrow(keys / rows * c, sum + i * c, head(cpu, s, r, b, i, h));
+    for (size_t i = 0; i < s->M + s->T; i++)
+        cpu->k->narrow(c, sum + i * c, sru_at(&cpu->dev, s->dkv.p, b * s->dkv.stride + i * 2 * s->p + column));
 }
 
 void sru_cpu_attend_back(struct sru_dev *dev, const struct sru_attend *s)
@@ -239,7 +240,7 @@ void sru_cpu_attend_back(struct sru_dev *dev, const struct sru_attend *s)
             const struct tile t = tile_at(s, i / s->H, i % s->H, j);
             attend_back_tile(cpu, s, &t, &r);
         }
-        put_head(cpu, s, r.dk, s->dk, i / s->H, i % s->H);
-        put_head(cpu, s, r.dv, s->dv, i / s->H, i % s->H);
+        put_head(cpu, s, r.dk, i / s->H, i % s->H * (s->p / s->H));
+        put_head(cpu, s, r.dv, i / s->H, i % s->H * (s->p / s->H) + s->p);
     }
 }

@@ -28,10 +28,21 @@ static void cpu_release(struct sru_dev *dev, void *p)
     free(p);
 }
 
+enum { PIECE = 1 << 16 };   /* bytes: less is not worth a second thread */
+
 static void cpu_copy(struct sru_dev *dev, void *dst, const void *src, size_t bytes)
 {
+    char *to = dst;
+    const char *from = src;
+
     (void)dev;
-    memmove(dst, src, bytes);
+    if (bytes <= PIECE || (to < from + bytes && from < to + bytes)) {
+        memmove(to, from, bytes);
+        return;
+    }
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < bytes; i += PIECE)
+        memcpy(to + i, from + i, sru_min(PIECE, bytes - i));
 }
 
 static void cpu_put_act(struct sru_dev *dev, sru_act *dst, const float *host, size_t n)
@@ -47,7 +58,9 @@ static void cpu_get_act(struct sru_dev *dev, float *host, const sru_act *src, si
 static void cpu_zero(struct sru_dev *dev, void *p, size_t bytes)
 {
     (void)dev;
-    memset(p, 0, bytes);
+#pragma omp parallel for schedule(static) if (bytes > PIECE)
+    for (size_t i = 0; i < bytes; i += PIECE)
+        memset((char *)p + i, 0, sru_min(PIECE, bytes - i));
 }
 
 /* ---- Workspace -------------------------------------------------------------------------- */

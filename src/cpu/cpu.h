@@ -61,11 +61,12 @@ static inline struct sru_product sru_act_product(const struct sru_cpu *cpu, size
     return (struct sru_product){ .m = m, .n = n, .k = k, .bf16 = cpu->bf16, .c_bf16 = cpu->bf16 };
 }
 
-/* y [rows,out] = x W^T; dx [rows,in] (+)= dy W; dW += dy^T x.  All rows are dense. */
+/* y [rows,out] = x W^T; dx [rows,in] (+)= dy W; dW (+)= dy^T x.  All rows are dense. */
 void sru_cpu_forward(struct sru_cpu *, const struct sru_weight *, size_t rows, const sru_act *x, sru_act *y);
 void sru_cpu_back(struct sru_cpu *, const struct sru_weight *, size_t rows, const sru_act *dy, bool add, sru_act *dx);
 /* `room` is for a copy of dy or, where the weight's in_first, of x; the floats of workspace that it needs for `cols` of them. */
-void sru_cpu_gradient(struct sru_cpu *, const struct sru_weight *, size_t rows, const sru_act *x, const sru_act *dy, sru_act *room);
+void sru_cpu_gradient(struct sru_cpu *, const struct sru_weight *, size_t rows, const sru_act *x, const sru_act *dy, bool add,
+                      sru_act *room);
 size_t sru_cpu_gradient_work(size_t rows, size_t cols);
 
 /* Floats of workspace for calls up to a shape, operator by operator. */

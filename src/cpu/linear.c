@@ -43,24 +43,24 @@ static void transpose(const struct sru_cpu *cpu, size_t rows, size_t cols, const
 
 /* oneDNN is fastest with a dense first operand: the small one is transposed by a copy (a 1-2 % of the product). */
 void sru_cpu_gradient(struct sru_cpu *cpu, const struct sru_weight *w, size_t rows, const sru_act *x, const sru_act *dy,
-                      sru_act *room)
+                      bool add, sru_act *room)
 {
     const struct sru_cpu_operand *o = w->operand;
     struct sru_product k = sru_act_product(cpu, o->in_first ? o->in : o->out, o->in_first ? o->out : o->in, rows);
 
     transpose(cpu, rows, k.m, o->in_first ? x : dy, room);
     k.c_bf16 = false;
-    k.add = true;
+    k.add = add;
     sru_product(cpu->products, &k, room, o->in_first ? dy : x, w->g);
 }
 
 /* ---- The operator ---------------------------------------------------------------------------- */
 
-/* A transposed copy of dy. */
+/* A transposed copy of dy: of keys and values it is the largest. */
 size_t sru_cpu_linear_work(const struct sru_cpu *cpu, const struct sru_shape *s)
 {
     (void)cpu;
-    return s->train ? sru_cpu_gradient_work(s->B * (s->M + s->T), s->p) : 0;
+    return s->train ? sru_cpu_gradient_work(s->B * (s->M + s->T), 2 * s->p) : 0;
 }
 
 /* Rows of all streams are one matrix, or are taken stream by stream. */
@@ -89,7 +89,7 @@ void sru_cpu_linear_back(struct sru_dev *dev, const struct sru_linear *s)
     const struct blocks k = blocks(s->B, s->rows, s->x.stride == s->rows * s->in && s->dy.stride == s->rows * s->out);
 
     for (size_t b = 0; b < k.n; b++)
-        sru_cpu_gradient(cpu, &s->w, k.rows, sru_row(cpu, s->x, b, 0, s->in), sru_row(cpu, s->dy, b, 0, s->out),
+        sru_cpu_gradient(cpu, &s->w, k.rows, sru_row(cpu, s->x, b, 0, s->in), sru_row(cpu, s->dy, b, 0, s->out), b > 0,
                          (sru_act *)cpu->work);
     if (!s->dx.p)
         return;

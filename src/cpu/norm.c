@@ -67,14 +67,12 @@ void sru_cpu_norm_back(struct sru_dev *dev, const struct sru_norm *s)
             sum[2 * cols] += k.dalpha;
         }
     }
-    for (size_t i = 0; i < SRU_GROUPS; i++) {
-        const float *sum = sums + i * each;
-
-        if (s->gamma.w) {
-            cpu->k->add(cols, sum, s->gamma.g);
-            cpu->k->add(cols, sum + cols, s->beta.g);
-        }
-        if (s->a.p)
-            s->alpha.g[0] += sum[2 * cols];
+    for (size_t i = 1; i < SRU_GROUPS; i++)
+        cpu->k->add(each, sums + i * each, sums);
+    if (s->gamma.w) {
+        memcpy(s->gamma.g, sums, cols * sizeof *sums);
+        memcpy(s->beta.g, sums + cols, cols * sizeof *sums);
     }
+    if (s->a.p)
+        s->alpha.g[0] = sums[2 * cols];
 }

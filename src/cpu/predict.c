@@ -89,7 +89,7 @@ static void block_loss(struct sru_cpu *cpu, const struct sru_predict *s, const s
 
 static void block_back(struct sru_cpu *cpu, const struct sru_predict *s, const struct block *k)
 {
-    sru_cpu_gradient(cpu, &s->w, k->n, k->h, k->dlogits, k->transposed);
+    sru_cpu_gradient(cpu, &s->w, k->n, k->h, k->dlogits, k->from > 0, k->transposed);
     cpu->k->add_rows(k->n, s->V, k->dlogits, s->bias.g);
     sru_cpu_back(cpu, &s->w, k->n, k->dlogits, false, k->h);
     move_rows(cpu, s, k, true);
@@ -101,6 +101,8 @@ static void run(struct sru_cpu *cpu, const struct sru_predict *s, bool back)
     struct block k;
 
     cut(&k, cpu->work, (size_t)cpu->dev.threads, N, s->d, s->V);
+    if (back)
+        memset(s->bias.g, 0, s->V * sizeof *s->bias.g);
     for (k.from = 0; k.from < N; k.from += rows) {
         k.n = sru_min(rows, N - k.from);
         block_loss(cpu, s, &k, back ? s->factor : 0);

@@ -94,7 +94,7 @@ void sru_cpu_recur(struct sru_dev *dev, const struct sru_recur *s)
         memcpy(s->c1 + b * s->d, c + (b * s->T + s->T - 1) * s->d, s->d * sizeof *c);
 }
 
-/* Gradients of the products: dW3 += dU^T a and da = dU W3. */
+/* Gradients of the products: dW3 = dU^T a and da = dU W3. */
 static void product_back(struct sru_cpu *cpu, const struct sru_recur *s, sru_act *du, sru_act *room)
 {
     const bool dense = s->a.stride == s->T * s->p && s->da.stride == s->T * s->p;
@@ -103,7 +103,7 @@ static void product_back(struct sru_cpu *cpu, const struct sru_recur *s, sru_act
     for (size_t b = 0; b < n; b++) {
         const sru_act *rows_of_b = sru_at(&cpu->dev, du, b * s->T * 3 * s->d);
 
-        sru_cpu_gradient(cpu, &s->w3, rows, sru_row(cpu, s->a, b, 0, s->p), rows_of_b, room);
+        sru_cpu_gradient(cpu, &s->w3, rows, sru_row(cpu, s->a, b, 0, s->p), rows_of_b, b > 0, room);
         sru_cpu_back(cpu, &s->w3, rows, rows_of_b, false, sru_row(cpu, s->da, b, 0, s->p));
     }
 }
@@ -130,6 +130,8 @@ void sru_cpu_recur_back(struct sru_dev *dev, const struct sru_recur *s)
         k.dbias = k.dv + 2 * s->d;
         cpu->k->scan_back(&k);
     }
+    memset(s->v.g, 0, 2 * s->d * sizeof *s->v.g);
+    memset(s->bias.g, 0, 2 * s->d * sizeof *s->bias.g);
     for (size_t b = 0; b < s->B; b++) {
         cpu->k->add(2 * s->d, sums + b * 4 * s->d, s->v.g);
         cpu->k->add(2 * s->d, sums + b * 4 * s->d + 2 * s->d, s->bias.g);

@@ -14,6 +14,7 @@ struct sru_layer sru_layer_of(const struct sru_lm *lm, size_t i)
         .w1 = sru_lm_matrix(lm, at + SRU_W1),
         .w2k = sru_lm_matrix(lm, at + SRU_W2K),
         .w2v = sru_lm_matrix(lm, at + SRU_W2V),
+        .w2 = sru_lm_matrix(lm, at + SRU_W2),
         .w3 = sru_lm_matrix(lm, at + SRU_W3),
         .alpha = sru_lm_weight(lm, p->alpha),
         .gamma = sru_lm_weight(lm, p->ln_w),
@@ -97,12 +98,20 @@ static struct sru_linear project(const struct pass *k)
     };
 }
 
-static struct sru_linear keys_or_values(const struct pass *k, struct sru_weight w, sru_act *y, sru_act *dy)
+static struct sru_linear keys_or_values(const struct pass *k, struct sru_weight w, sru_act *y)
 {
     return (struct sru_linear){
         .B = k->B, .rows = k->M + k->t, .in = k->p, .out = k->p, .w = w, .x = with_memory(k, k->b->z, k->p, 0),
-        .y = with_memory(k, y, k->p, 0), .dy = with_memory(k, dy, k->p, 0),
-        .dx = with_memory(k, k->net->dz, k->p, 0), .add_dx = true,
+        .y = with_memory(k, y, k->p, 0),
+    };
+}
+
+/* Backward alone: keys and values at once. */
+static struct sru_linear keys_and_values(const struct pass *k)
+{
+    return (struct sru_linear){
+        .B = k->B, .rows = k->M + k->t, .in = k->p, .out = 2 * k->p, .w = k->l.w2, .x = with_memory(k, k->b->z, k->p, 0),
+        .dy = with_memory(k, k->net->dkv, 2 * k->p, 0), .dx = with_memory(k, k->net->dz, k->p, 0), .add_dx = true,
     };
 }
 
@@ -115,8 +124,8 @@ static struct sru_attend attention(const struct pass *k)
         .B = k->B, .T = k->t, .M = k->M, .H = c->heads, .p = k->p, .present = net->present, .window = net->window,
         .q = with_memory(k, k->b->z, k->p, k->M), .k = with_memory(k, k->b->k, k->p, 0),
         .v = with_memory(k, k->b->v, k->p, 0), .out = segment(k, k->b->A, k->p), .dout = segment(k, net->dA, k->p),
-        .dq = with_memory(k, net->dz, k->p, k->M), .dk = with_memory(k, net->dk, k->p, 0),
-        .dv = with_memory(k, net->dv, k->p, 0), .kept = k->b->kept_attend,
+        .dq = with_memory(k, net->dz, k->p, k->M), .dkv = with_memory(k, net->dkv, 2 * k->p, 0),
+        .kept = k->b->kept_attend,
         .mask = sru_net_mask(net, k->l.i, SRU_SITE_ATTEND, c->attn_dropout,
                              net->given ? net->given->layer[k->l.i].attend : NULL),
     };
@@ -177,8 +186,8 @@ void sru_layer_forward(struct sru_net *net, size_t i, size_t t, struct sru_rows 
     const struct sru_linear z = project(&k);
     ops->linear(k.dev, &z);
     if (k.l.attends) {
-        const struct sru_linear keys = keys_or_values(&k, k.l.w2k, k.b->k, net->dk);
-        const struct sru_linear values = keys_or_values(&k, k.l.w2v, k.b->v, net->dv);
+        const struct sru_linear keys = keys_or_values(&k, k.l.w2k, k.b->k);
+        const struct sru_linear values = keys_or_values(&k, k.l.w2v, k.b->v);
         const struct sru_attend att = attention(&k);
 
         ops->linear(k.dev, &keys);
@@ -213,12 +222,10 @@ void sru_layer_backward(struct sru_net *net, size_t i)
     ops->norm_back(k.dev, &a);
     if (k.l.attends) {
         const struct sru_attend att = attention(&k);
-        const struct sru_linear keys = keys_or_values(&k, k.l.w2k, k.b->k, net->dk);
-        const struct sru_linear values = keys_or_values(&k, k.l.w2v, k.b->v, net->dv);
+        const struct sru_linear both = keys_and_values(&k);
 
         ops->attend_back(k.dev, &att);
-        ops->linear_back(k.dev, &keys);
-        ops->linear_back(k.dev, &values);
+        ops->linear_back(k.dev, &both);
     }
     const struct sru_linear z = project(&k);
     ops->linear_back(k.dev, &z);

@@ -13,31 +13,34 @@ static size_t n_matrices(const struct sru_lm *lm)
     return SRU_MATRICES * lm->config.depth + 1;
 }
 
-static void add_matrix(struct sru_lm *lm, size_t i, size_t offset, size_t in, size_t out, bool in_first, bool *ok)
+static void add_matrix(struct sru_lm *lm, size_t i, size_t offset, size_t in, size_t out, bool in_first, bool train,
+                       bool *ok)
 {
     lm->matrices[i] = (struct sru_matrix){ .offset = offset };
     if (offset == SRU_NONE || !*ok)
         return;
-    lm->matrices[i].operand = lm->dev->ops->operand_open(lm->dev, in, out, in_first, lm->g != NULL);
+    lm->matrices[i].operand = lm->dev->ops->operand_open(lm->dev, in, out, in_first, train);
     *ok = lm->matrices[i].operand != NULL;
 }
 
 static bool add_matrices(struct sru_lm *lm)
 {
     const size_t d = lm->config.n_d, p = lm->config.n_proj;
+    const bool train = lm->g != NULL;
     bool ok = (lm->matrices = calloc(n_matrices(lm), sizeof *lm->matrices)) != NULL;
 
     for (size_t i = 0; ok && i < lm->config.depth; i++) {
         const struct sru_layer_params *l = &lm->params.layers[i];
         const size_t at = SRU_MATRICES * i;
 
-        add_matrix(lm, at + SRU_W1, l->w1, d, p, false, &ok);
-        add_matrix(lm, at + SRU_W2K, l->w2, p, p, false, &ok);
-        add_matrix(lm, at + SRU_W2V, l->w2 == SRU_NONE ? SRU_NONE : l->w2 + p * p, p, p, false, &ok);
-        add_matrix(lm, at + SRU_W3, l->w3, p, 3 * d, true, &ok);
+        add_matrix(lm, at + SRU_W1, l->w1, d, p, false, train, &ok);
+        add_matrix(lm, at + SRU_W2K, l->w2, p, p, false, false, &ok);
+        add_matrix(lm, at + SRU_W2V, l->w2 == SRU_NONE ? SRU_NONE : l->w2 + p * p, p, p, false, false, &ok);
+        add_matrix(lm, at + SRU_W2, train ? l->w2 : SRU_NONE, p, 2 * p, false, true, &ok);
+        add_matrix(lm, at + SRU_W3, l->w3, p, 3 * d, true, train, &ok);
     }
     if (ok)
-        add_matrix(lm, n_matrices(lm) - 1, lm->params.out_w, d, lm->config.vocab, false, &ok);
+        add_matrix(lm, n_matrices(lm) - 1, lm->params.out_w, d, lm->config.vocab, false, train, &ok);
     return ok;
 }
 

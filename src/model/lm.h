@@ -14,8 +14,11 @@ struct sru_matrix {
     void  *operand;
 };
 
-/* The matrices of layer i are number SRU_MATRICES * i + one of these; the last of all is the output's. */
-enum { SRU_W1, SRU_W2K, SRU_W2V, SRU_W3, SRU_MATRICES };
+/*
+ * The matrices of layer i are number SRU_MATRICES * i + one of these; the last of all is the output's.  Forwards use the halves
+ * of W2, which give dense keys and values; backwards both at once.
+ */
+enum { SRU_W1, SRU_W2K, SRU_W2V, SRU_W2, SRU_W3, SRU_MATRICES };
 
 /* A model's weights on a device. */
 struct sru_lm {
@@ -81,7 +84,7 @@ struct sru_net {
     int32_t *tokens, *targets;          /* [N] */
     float   *nll;                       /* [N] */
     float   *logits;                    /* [N,V], where asked for */
-    sru_act *dh, *dj, *da, *dA, *dz, *dk, *dv;   /* the backward's, shared by the layers */
+    sru_act *dh, *dj, *da, *dA, *dz, *dkv;   /* the backward's, shared by the layers */
 
     struct sru_buffer *buffers;         /* the plan */
     size_t n_buffers;
@@ -113,7 +116,7 @@ void sru_net_reset(struct sru_net *net);
 sru_status sru_net_read(struct sru_net *net, size_t t, const int32_t *tokens, const int32_t *targets, float *nll,
                         struct sru_error *err);
 
-/* The same with dropout and a backward: gradients of factor * sum of nll are added to lm->g. */
+/* The same with dropout and a backward: lm->g becomes the gradient of factor * sum of nll. */
 sru_status sru_net_train(struct sru_net *net, const int32_t *tokens, const int32_t *targets, float factor, float *nll,
                          struct sru_error *err);
 
@@ -126,7 +129,7 @@ void sru_net_put_state(struct sru_net *net, size_t layer, const float *memory, c
 struct sru_layer {
     size_t i;
     bool   attends;
-    struct sru_weight w1, w2k, w2v, w3, alpha, gamma, beta, v, bias;
+    struct sru_weight w1, w2k, w2v, w2, w3, alpha, gamma, beta, v, bias;
     struct sru_weight norm_w, norm_b;   /* with layer_norm */
 };
 

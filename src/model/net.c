@@ -91,8 +91,7 @@ static void plan_outside(struct planner *p, bool logits)
     PLAN(p, "gradient of a", SRU_NONE, &net->da, act, B, T, q);
     PLAN(p, "gradient of attention", SRU_NONE, &net->dA, act, B, T, q);
     PLAN(p, "gradient of z", SRU_NONE, &net->dz, act, B, M + T, q);
-    PLAN(p, "gradient of keys", SRU_NONE, &net->dk, act, B, M + T, q);
-    PLAN(p, "gradient of values", SRU_NONE, &net->dv, act, B, M + T, q);
+    PLAN(p, "gradient of keys and values", SRU_NONE, &net->dkv, act, B, M + T, 2 * q);
 }
 
 struct sru_shape sru_net_shape(const struct sru_net *net)

@@ -64,7 +64,6 @@ sru_status sru_trainer_step(struct sru_trainer *t, double rate, double *loss, st
         sru_net_reset(&t->net);
     }
     sru_streams_get(&t->streams, t->segment, t->tokens, t->targets);
-    dev->ops->zero(dev, t->lm->g, arena * sizeof(float));
     t->net.step = (uint32_t)t->step;
     if ((status = sru_net_train(&t->net, t->tokens, t->targets, 1.0f / (float)N, t->nll, err)))
         return status;
