@@ -105,7 +105,7 @@ static void mask_row(const struct sru_mask *s, size_t row, size_t cols, float *o
 /* ---- Transposition ------------------------------------------------------------------------ */
 
 /* In squares, so that lines of both stay in cache. */
-static void transpose(size_t rows, size_t cols, const sru_act *from, size_t stride, sru_act *to)
+static void transpose(size_t rows, size_t cols, const sru_act *from, size_t x_stride, sru_act *to, size_t y_stride)
 {
     enum { side = 32 };
     const act *x = (const act *)from;
@@ -117,6 +117,6 @@ static void transpose(size_t rows, size_t cols, const sru_act *from, size_t stri
 
             for (size_t c = c0; c < c1; c++)
                 for (size_t r = r0; r < r1; r++)
-                    y[c * rows + r] = x[r * stride + c];
+                    y[c * y_stride + r] = x[r * x_stride + c];
         }
 }

@@ -85,8 +85,8 @@ struct sru_kernels {
     void (*scan)(const struct sru_scan *);
     void (*scan_back)(const struct sru_scan *);
 
-    /* x [rows,cols] to y [cols,rows]; rows of x are `stride` apart. */
-    void (*transpose)(size_t rows, size_t cols, const sru_act *x, size_t stride, sru_act *y);
+    /* x [rows,cols] to y [cols,rows]; rows of x are x_stride apart, those of y y_stride. */
+    void (*transpose)(size_t rows, size_t cols, const sru_act *x, size_t x_stride, sru_act *y, size_t y_stride);
 
     void   (*update)(const struct sru_update *, size_t from, size_t to);
     double (*sumsq)(size_t n, const float *x);

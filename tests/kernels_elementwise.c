@@ -101,7 +101,7 @@ void case_transpose(const struct sru_kernels *k, size_t n)
         const size_t stride = cols[c] + c % 3;
         sru_act *x = acts(k, n * stride, 1), *y = acts(k, n * cols[c], 0);
 
-        k->transpose(n, cols[c], x, stride, y);
+        k->transpose(n, cols[c], x, stride, y, n);
         for (size_t i = 0; i < n; i++)
             for (size_t j = 0; j < cols[c]; j++)
                 expect(act_get(k, x, i * stride + j) == act_get(k, y, j * n + i), "row %zu, column %zu", i, j);

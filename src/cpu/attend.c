@@ -53,32 +53,53 @@ static float scale_of(const struct sru_attend *s)
 struct room {
     float   *scores;            /* [tile,keys] */
     float   *mask;              /* [keys] */
-    float   *dk, *dv;           /* [keys,p] sums of a head's tiles */
     sru_act *first, *second;    /* [tile,keys] */
+    sru_act *Pt, *dSt;          /* [keys,T] a head's probabilities after dropout, and gradients of scores, transposed */
+    sru_act *sum;               /* [keys,p/H] a block's dk or dv */
 };
 
-static size_t room_size(size_t M, size_t T, size_t p, bool train)
+static size_t take(size_t *at, size_t n)
+{
+    const size_t from = *at;
+
+    *at += sru_round_up(n, 16);
+    return from;
+}
+
+/* A thread's room cut up, and its size (work NULL: that alone); activations may need half of theirs. */
+static size_t cut(struct room *r, float *work, size_t M, size_t T, size_t p, bool back)
 {
     const size_t keys = M + T;
+    size_t at = 0;
 
-    return sru_round_up(3 * SRU_TILE * keys + keys + (train ? 2 * keys * p : 0), 16);
+    *r = (struct room){ .scores = work };
+    const size_t places[] = { take(&at, SRU_TILE * keys), take(&at, keys), take(&at, SRU_TILE * keys), take(&at, SRU_TILE * keys),
+                              take(&at, back ? keys * T : 0), take(&at, back ? keys * T : 0), take(&at, back ? keys * p : 0) };
+    if (work) {
+        r->mask = work + places[1];
+        r->first = (sru_act *)(work + places[2]);
+        r->second = (sru_act *)(work + places[3]);
+        r->Pt = (sru_act *)(work + places[4]);
+        r->dSt = (sru_act *)(work + places[5]);
+        r->sum = (sru_act *)(work + places[6]);
+    }
+    return at;
 }
 
 static struct room room_of(const struct sru_cpu *cpu, const struct sru_attend *s, bool back)
 {
-    const size_t keys = s->M + s->T;
-    float *at = cpu->work + (size_t)omp_get_thread_num() * room_size(s->M, s->T, s->p, back);
-    struct room r = { .scores = at, .first = (sru_act *)(at + SRU_TILE * keys), .second = (sru_act *)(at + 2 * SRU_TILE * keys) };
+    struct room r;
+    const size_t size = cut(&r, NULL, s->M, s->T, s->p, back);
 
-    r.mask = at + 3 * SRU_TILE * keys;
-    r.dk = r.mask + keys;
-    r.dv = r.dk + keys * s->p;
+    cut(&r, cpu->work + (size_t)omp_get_thread_num() * size, s->M, s->T, s->p, back);
     return r;
 }
 
 size_t sru_cpu_attend_work(const struct sru_cpu *cpu, const struct sru_shape *s)
 {
-    return (size_t)cpu->dev.threads * room_size(s->M, s->T, s->p, s->train);
+    struct room r;
+
+    return (size_t)cpu->dev.threads * cut(&r, NULL, s->M, s->T, s->p, s->train);
 }
 
 /* Kept: the probabilities before dropout; a tile's rows are dense, and it begins where rows of all keys would. */
@@ -181,21 +202,38 @@ void sru_cpu_attend(struct sru_dev *dev, const struct sru_attend *s)
 
 /* ---- Backward -------------------------------------------------------------------------------- */
 
-/* sum [keys,p/H] += x^T y, for rows [lo,hi): x [n,width] is turned by a copy, so that its rows are dense. */
-static void gather(struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, const sru_act *x, const sru_act *y, sru_act *room,
-                   float *sum)
-{
-    const size_t width = t->hi - t->lo, c = s->p / s->H;
-    struct sru_product k = product(cpu, width, c, t->n);
+/*
+ * A block of keys [from,to), which queries see from t0 on: the memory and the first tile of the segment, or a later tile.  Its
+ * part of a head's transposed probabilities is dense, [to - from, T - t0], and begins where rows of T would.
+ */
+struct key_block {
+    size_t from, to, t0;
+};
 
-    cpu->k->transpose(t->n, width, x, width, room);
-    k.ldb = row_length(s);
-    k.c_bf16 = false;
-    k.add = true;
-    sru_product(cpu->products, &k, room, y, sum + t->lo * c);
+static struct key_block key_block(const struct sru_attend *s, size_t j)
+{
+    return (struct key_block){ .from = j > 0 ? s->M + j * SRU_TILE : 0, .to = s->M + sru_min((j + 1) * SRU_TILE, s->T), .t0 = j * SRU_TILE };
 }
 
-/* dk and dv gather from a head's tiles in their order. */
+/* A tile's rows to columns of the blocks that it sees; keys that its queries do not reach back to are 0. */
+static void turn(const struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, const sru_act *x, sru_act *whole)
+{
+    const struct sru_dev *dev = &cpu->dev;
+
+    for (size_t j = 0; j * SRU_TILE <= t->t0; j++) {
+        const struct key_block k = key_block(s, j);
+        const size_t stride = s->T - k.t0, first = sru_max(k.from, sru_min(t->lo, k.to));
+        sru_act *out = sru_at(dev, whole, k.from * s->T + t->t0 - k.t0);
+
+        for (size_t i = k.from; i < first; i++)
+            memset(sru_at(dev, out, (i - k.from) * stride), 0, t->n * dev->act_bytes);
+        if (first < k.to)
+            cpu->k->transpose(t->n, k.to - first, (const sru_act *)((const char *)x + (first - t->lo) * dev->act_bytes), t->hi - t->lo,
+                              sru_at(dev, out, (first - k.from) * stride), stride);
+    }
+}
+
+/* dq of a tile, and its parts of Pt and dSt. */
 static void attend_back_tile(struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, const struct room *r)
 {
     const size_t width = t->hi - t->lo, c = s->p / s->H;
@@ -203,7 +241,7 @@ static void attend_back_tile(struct sru_cpu *cpu, const struct sru_attend *s, co
     const sru_act *dout = head(cpu, s, s->dout, t->b, t->t0, t->h);
     struct sru_product x = product(cpu, t->n, width, c);
 
-    gather(cpu, s, t, masked(cpu, s, t, P, r->first, r->mask), dout, r->second, r->dv);
+    turn(cpu, s, t, masked(cpu, s, t, P, r->first, r->mask), r->Pt);
     x.b = SRU_COLUMNS;
     x.c_bf16 = false;
     x.lda = x.ldb = row_length(s);
@@ -215,16 +253,29 @@ static void attend_back_tile(struct sru_cpu *cpu, const struct sru_attend *s, co
     x.ldb = x.ldc = row_length(s);
     x.add = true;
     sru_product(cpu->products, &x, dS, head(cpu, s, s->k, t->b, t->lo, t->h), head(cpu, s, s->dq, t->b, t->t0, t->h));
-    gather(cpu, s, t, dS, head(cpu, s, s->q, t->b, t->t0, t->h), r->second, r->dk);
+    turn(cpu, s, t, dS, r->dSt);
 }
 
-/* The sums of head h to its columns of dk or, p further, dv. */
-static void put_head(const struct sru_cpu *cpu, const struct sru_attend *s, const float *sum, size_t b, size_t column)
+/*
+ * dk = dS^T q or dv = P^T dout of a head, to its columns of dkv from `column` on.  A block's product takes all its queries at
+ * once: tile by tile they would add to f32 sums larger than the cache near the core.
+ */
+static void gather(struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, const sru_act *turned, struct sru_rows rows,
+                   sru_act *sum, size_t column)
 {
+    const struct sru_dev *dev = &cpu->dev;
     const size_t c = s->p / s->H;
 
-    for (size_t i = 0; i < s->M + s->T; i++)
-        cpu->k->narrow(c, sum + i * c, sru_at(&cpu->dev, s->dkv.p, b * s->dkv.stride + i * 2 * s->p + column));
+    for (size_t j = 0; j < tiles_of(s); j++) {
+        const struct key_block k = key_block(s, j);
+        struct sru_product x = product(cpu, k.to - k.from, c, s->T - k.t0);
+
+        x.ldb = row_length(s);
+        sru_product(cpu->products, &x, (const char *)turned + k.from * s->T * dev->act_bytes, head(cpu, s, rows, t->b, k.t0, t->h), sum);
+        for (size_t i = k.from; i < k.to; i++)
+            memcpy(sru_at(dev, s->dkv.p, t->b * s->dkv.stride + i * 2 * s->p + column + t->h * c), sru_at(dev, sum, (i - k.from) * c),
+                   c * dev->act_bytes);
+    }
 }
 
 void sru_cpu_attend_back(struct sru_dev *dev, const struct sru_attend *s)
@@ -234,13 +285,13 @@ void sru_cpu_attend_back(struct sru_dev *dev, const struct sru_attend *s)
 #pragma omp parallel for schedule(dynamic) if (s->B * s->H > 1)
     for (size_t i = 0; i < s->B * s->H; i++) {
         const struct room r = room_of(cpu, s, true);
+        struct tile t;
 
-        memset(r.dk, 0, (s->M + s->T) * s->p * 2 * sizeof *r.dk);
         for (size_t j = 0; j < tiles_of(s); j++) {
-            const struct tile t = tile_at(s, i / s->H, i % s->H, j);
+            t = tile_at(s, i / s->H, i % s->H, j);
             attend_back_tile(cpu, s, &t, &r);
         }
-        put_head(cpu, s, r.dk, i / s->H, i % s->H * (s->p / s->H));
-        put_head(cpu, s, r.dv, i / s->H, i % s->H * (s->p / s->H) + s->p);
+        gather(cpu, s, &t, r.Pt, s->dout, r.sum, s->p);
+        gather(cpu, s, &t, r.dSt, s->q, r.sum, 0);
     }
 }

@@ -38,7 +38,7 @@ static void transpose(const struct sru_cpu *cpu, size_t rows, size_t cols, const
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (size_t i = 0; i < parts; i++)
         cpu->k->transpose(rows, sru_min(each, cols - i * each), (const sru_act *)((const char *)x + i * each * bytes), cols,
-                          sru_at(&cpu->dev, room, i * each * rows));
+                          sru_at(&cpu->dev, room, i * each * rows), rows);
 }
 
 /* oneDNN is fastest with a dense first operand: the small one is transposed by a copy (a 1-2 % of the product). */
