@@ -218,10 +218,10 @@ static const struct sru_ops cpu_ops = {
     .close = cpu_close,
 };
 
-/* Whether bf16 is multiplied as such, and not widened first. */
+/* Whether bf16 is multiplied as such, and not widened first as plain loops do. */
 static bool multiplies_bf16(void)
 {
-#if defined __x86_64__ && (defined __clang__ || __GNUC__ >= 11)
+#if defined SRU_HAVE_ONEDNN && defined __x86_64__ && (defined __clang__ || __GNUC__ >= 11)
     return __builtin_cpu_supports("avx512bf16");
 #else
     return false;
