@@ -1,0 +1,89 @@
+/* Training steps on random bytes. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "src/bench/bench.h"
+#include "src/train/trainer.h"
+
+enum { SEGMENTS = 4, VOCABULARY = 256 };
+#define RATE 1e-4   /* so small that no number of steps diverges; a step costs the same at every rate */
+
+struct bench {
+    struct sru_lm lm;
+    struct sru_trainer trainer;
+    struct sru_vocab vocab;
+    char *text;
+};
+
+/* xorshift64: whatever bytes, the same in every run. */
+static void fill(char *text, size_t n)
+{
+    uint64_t x = 88172645463325252u;
+
+    for (size_t i = 0; i < n; i++) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        text[i] = (char)(x >> 56);
+    }
+}
+
+static sru_status open_text(struct bench *b, const struct sru_bench_model *m, struct sru_streams *streams, struct sru_error *err)
+{
+    const size_t size = SEGMENTS * m->B * m->T + 1;
+
+    if (!(b->text = malloc(size)))
+        return sru_fail(err, SRU_ENOMEM, "out of memory for a text");
+    fill(b->text, size);
+    b->vocab.size = VOCABULARY;
+    for (int i = 0; i < VOCABULARY; i++)
+        b->vocab.symbols[i] = (uint8_t)(b->vocab.ids[i] = i);
+    return sru_streams_open(streams, &b->vocab, (struct sru_part){ b->text, size }, m->B, m->T, err);
+}
+
+static sru_status bench_open(struct bench *b, const struct sru_bench_model *m, struct sru_dev *dev, struct sru_error *err)
+{
+    struct sru_optimizer optimizer;
+    struct sru_streams streams;
+    sru_status status;
+
+    sru_optimizer_parse("adamw", &optimizer);
+    if ((status = open_text(b, m, &streams, err)) || (status = sru_lm_open(&b->lm, &m->config, dev, true, err)))
+        return status;
+    if ((status = sru_lm_init(&b->lm, 1, err)))
+        return status;
+    return sru_trainer_open(&b->trainer, &b->lm, &streams, &optimizer, 1, 1, err);
+}
+
+static void bench_close(struct bench *b)
+{
+    sru_trainer_close(&b->trainer);
+    if (b->lm.dev)
+        sru_lm_close(&b->lm);
+    free(b->text);
+}
+
+/* No epoch ends, so that the memory stays full. */
+static sru_status step(void *of, struct sru_error *err)
+{
+    struct sru_trainer *t = of;
+    double loss;
+
+    t->segment %= SEGMENTS;
+    return sru_trainer_step(t, RATE, &loss, err);
+}
+
+sru_status sru_bench_train(const struct sru_bench_model *m, struct sru_dev *dev, double seconds, struct sru_training *out,
+                           struct sru_error *err)
+{
+    struct bench b = { .text = NULL };
+    sru_status status = bench_open(&b, m, dev, err);
+
+    if (!status)
+        status = step(&b.trainer, err);   /* the memory is empty before it */
+    if (!status)
+        status = sru_measure(seconds, step, &b.trainer, &out->step, err);
+    bench_close(&b);
+    return status;
+}
