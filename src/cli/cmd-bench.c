@@ -43,13 +43,33 @@ static sru_status memory(struct sru_bench_report *r, double seconds, const struc
     return SRU_OK;
 }
 
+static sru_status cube(struct sru_bench_report *r, double seconds, struct sru_error *err)
+{
+    const struct sru_product p = { "cube", 2048, 2048, 2048, 1, true };
+    struct sru_matmul is[SRU_PRECISIONS];
+    sru_status status;
+
+    sru_bench_report_doing(r, "products", "");
+    if ((status = sru_matmul_measure(&p, false, seconds, &is[SRU_F32], err))
+        || (status = sru_matmul_measure(&p, true, seconds, &is[SRU_BF16], err)))
+        return status;
+    sru_bench_report_cube(r, is);
+    return SRU_OK;
+}
+
 static sru_status preset(struct sru_bench_report *r, double seconds, struct sru_dev *dev, const char *name, struct sru_error *err)
 {
     struct sru_bench_model m;
     struct sru_training training;
+    struct sru_matmuls matmuls;
     sru_status status;
 
     find_preset(name, &m);
+    sru_bench_report_preset(r, &m, 0);
+    sru_bench_report_doing(r, name, "products");
+    if ((status = sru_matmuls_measure(&m, seconds, &matmuls, err)))
+        return status;
+    sru_bench_report_matmuls(r, &matmuls);
     sru_bench_report_doing(r, name, "training");
     if ((status = sru_bench_train(&m, dev, seconds, &training, err)))
         return status;
@@ -64,7 +84,8 @@ static sru_status bench(const struct settings *s, struct sru_dev *dev, int n, ch
     sru_status status;
 
     sru_bench_report_machine(&r, &machine, dev);
-    status = memory(&r, s->seconds, dev, err);
+    if (!(status = memory(&r, s->seconds, dev, err)))
+        status = cube(&r, s->seconds, err);
     for (int i = 0; i < n && !status; i++)
         status = preset(&r, s->seconds, dev, names[i], err);
     sru_bench_report_end(&r);
