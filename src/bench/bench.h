@@ -24,6 +24,7 @@ sru_status sru_measure(double seconds, sru_status (*work)(void *of, struct sru_e
 struct sru_machine {
     char cpu[128];       /* as the system names it */
     long cpus;           /* that the system has online */
+    double load;         /* the system's load of the last minute: figures of a busy machine say little */
     char onednn[32], compiler[64];
 };
 
@@ -38,26 +39,52 @@ struct sru_machine sru_machine_describe(void);
  */
 sru_status sru_triad(double seconds, int threads, double *rate, struct sru_error *err);
 
-/* ---- Matrix products (flops.c, matmul.c) --------------------------------------------------------- */
+/* ---- What a step costs (flops.c) ------------------------------------------------------------------------ */
 
 /* A model and how it is trained. */
 struct sru_bench_model {
     const char *name;
     struct sru_config config;
     size_t B, T;
+    uint64_t parameters;
 };
 
-/* [m,k] times [k,n], `count` times in a step; a gradient or the logits, which are f32, or an activation. */
+/* The operators of ops.h as they are timed: linear by its weight, the optimizer's parts, and moving memory about. */
+enum sru_timed { SRU_EMBED, SRU_W1, SRU_W2, SRU_ATTEND, SRU_NORM, SRU_RECUR, SRU_PREDICT, SRU_UPDATE, SRU_SUMSQ, SRU_MOVE, SRU_TIMED };
+enum { SRU_FORWARD, SRU_BACKWARD, SRU_DIRECTIONS };
+extern const char *const sru_timed_names[SRU_TIMED];
+
+struct sru_cost {
+    double flops, bytes;
+};
+
+/*
+ * What an operator must do in a training step, all layers together; activations and operands of `act_bytes`.
+ * A prediction's forward is part of its backward.
+ */
+struct sru_cost sru_cost_of(const struct sru_bench_model *m, enum sru_timed op, int direction, size_t act_bytes);
+/* The recurrence without its products. */
+struct sru_cost sru_cost_of_scan(const struct sru_bench_model *m, int direction, size_t act_bytes);
+/* Of all operators. */
+struct sru_cost sru_cost_of_step(const struct sru_bench_model *m, size_t act_bytes);
+/* Of reading one position with a full window: every weight but the embeddings of other tokens, every key and value. */
+struct sru_cost sru_cost_of_token(const struct sru_bench_model *m, size_t act_bytes);
+
+/* [m,k] times [k,n], `count` times in a step, in an operator; a gradient or the logits, which are f32, or an activation. */
 struct sru_product {
     const char *name;
     size_t m, k, n, count;
     bool   f32_out;
+    enum sru_timed op;
+    int    direction;
 };
-#define SRU_PRODUCTS 12
+#define SRU_PRODUCTS 14
 
 /* The products with weights of a training step; attention's own are left out.  @return how many there are */
 size_t sru_step_products(const struct sru_bench_model *m, struct sru_product out[SRU_PRODUCTS]);
 double sru_product_flops(const struct sru_product *p);   /* of one */
+
+/* ---- Matrix products (matmul.c) ------------------------------------------------------------------------- */
 
 /* How fast oneDNN does a product: flop/s, NaN where it has none of that precision here; and by what. */
 struct sru_matmul {
@@ -80,14 +107,66 @@ struct sru_matmuls {
 
 sru_status sru_matmuls_measure(const struct sru_bench_model *m, double seconds, struct sru_matmuls *out, struct sru_error *err);
 
-/* ---- The program (train.c) ------------------------------------------------------------------------ */
+/* ---- The program (ops-timing.c, train.c) ---------------------------------------------------------------- */
+
+struct sru_op_times {
+    double seconds[SRU_TIMED][SRU_DIRECTIONS];
+};
+
+/*
+ * A device's table of operators with a clock around each.  Between begin and end the device's `ops` points to it, which is
+ * how a wrapper, given the device alone, finds what it wraps.  A device that queues its work would need a sync before each clock.
+ */
+struct sru_ops_timing {
+    struct sru_ops ops;             /* first */
+    const struct sru_ops *inner;
+    struct sru_op_times *times;     /* added to */
+};
+
+void sru_ops_timing_begin(struct sru_ops_timing *t, struct sru_dev *dev, struct sru_op_times *times);
+void sru_ops_timing_end(const struct sru_ops_timing *t, struct sru_dev *dev);
 
 struct sru_training {
     struct sru_spread step;    /* seconds */
+    double mean;               /* of all steps, and what it was spent on */
+    struct sru_op_times times;
 };
+
+/*
+ * The recurrence alone: an operator's time less that of its products at the rates measured, seconds a step.  That is what
+ * ops.h lets one see: where the operator's products are slower than those rates, the difference is in here.
+ */
+double sru_scan_seconds(const struct sru_training *t, const struct sru_matmuls *x, int direction, int precision);
 
 /* Steps on random bytes. */
 sru_status sru_bench_train(const struct sru_bench_model *m, struct sru_dev *dev, double seconds, struct sru_training *out,
                            struct sru_error *err);
+
+/* ---- Generation (generate.c) ------------------------------------------------------------------------------ */
+
+struct sru_generation {
+    struct sru_spread token;   /* seconds of one, in one stream */
+    int threads;
+};
+
+/* The most likely token each time, with a full window. */
+sru_status sru_bench_generate(const struct sru_bench_model *m, struct sru_dev *dev, int threads, double seconds,
+                              struct sru_generation *out, struct sru_error *err);
+
+/* ---- All figures ------------------------------------------------------------------------------------------- */
+
+struct sru_bench_host {
+    struct sru_machine machine;
+    const struct sru_dev *dev;
+    double memory[2];                        /* bytes a second with one thread, with all */
+    struct sru_matmul cube[SRU_PRECISIONS];  /* [2048,2048] times the same */
+};
+
+struct sru_bench_figures {
+    struct sru_bench_model model;
+    struct sru_matmuls     matmuls;
+    struct sru_training    training;
+    struct sru_generation  generation;
+};
 
 #endif

@@ -2,7 +2,9 @@
 #include "config.h"
 
 #include <dnnl.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -50,6 +52,8 @@ struct sru_machine sru_machine_describe(void)
     const dnnl_version_t *v = dnnl_version();
     struct sru_machine m = { .cpus = sysconf(_SC_NPROCESSORS_ONLN) };
 
+    if (getloadavg(&m.load, 1) < 1)
+        m.load = NAN;
     name_cpu(m.cpu, sizeof m.cpu);
     snprintf(m.onednn, sizeof m.onednn, "%d.%d.%d", v->major, v->minor, v->patch);
 #ifdef __clang__

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "src/bench/bench.h"
+#include "src/clock.h"
 #include "src/train/trainer.h"
 
 enum { SEGMENTS = 4, VOCABULARY = 256 };
@@ -74,16 +75,51 @@ static sru_status step(void *of, struct sru_error *err)
     return sru_trainer_step(t, RATE, &loss, err);
 }
 
+/* Steps with the clock on. */
+static sru_status measure(struct sru_trainer *t, struct sru_dev *dev, double seconds, struct sru_training *out, struct sru_error *err)
+{
+    const double from = sru_now();
+    const uint64_t first = t->step;
+    struct sru_ops_timing timing;
+    sru_status status;
+
+    sru_ops_timing_begin(&timing, dev, &out->times);
+    status = sru_measure(seconds, step, t, &out->step, err);
+    sru_ops_timing_end(&timing, dev);
+    if (status)
+        return status;
+    const double steps = (double)(t->step - first);
+    out->mean = (sru_now() - from) / steps;
+    for (int op = 0; op < SRU_TIMED; op++)
+        for (int k = 0; k < SRU_DIRECTIONS; k++)
+            out->times.seconds[op][k] /= steps;
+    return SRU_OK;
+}
+
 sru_status sru_bench_train(const struct sru_bench_model *m, struct sru_dev *dev, double seconds, struct sru_training *out,
                            struct sru_error *err)
 {
     struct bench b = { .text = NULL };
     sru_status status = bench_open(&b, m, dev, err);
 
+    *out = (struct sru_training){ .mean = 0 };
     if (!status)
         status = step(&b.trainer, err);   /* the memory is empty before it */
     if (!status)
-        status = sru_measure(seconds, step, &b.trainer, &out->step, err);
+        status = measure(&b.trainer, dev, seconds, out, err);
     bench_close(&b);
     return status;
+}
+
+double sru_scan_seconds(const struct sru_training *t, const struct sru_matmuls *x, int direction, int precision)
+{
+    double seconds = t->times.seconds[SRU_RECUR][direction];
+
+    for (size_t i = 0; i < x->n; i++) {
+        const struct sru_product *p = &x->product[i];
+
+        if (p->op == SRU_RECUR && p->direction == direction)
+            seconds -= (double)p->count * sru_product_flops(p) / x->is[i][precision].rate;
+    }
+    return seconds;
 }

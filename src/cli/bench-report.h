@@ -1,4 +1,4 @@
-/* The figures of `sru-lm bench`: a table as they come, or one JSON object at the end. */
+/* The figures of `sru-lm bench` as tables (bench-text.c) and as JSON (bench-json.c). */
 #ifndef SRU_CLI_BENCH_REPORT_H
 #define SRU_CLI_BENCH_REPORT_H
 
@@ -6,26 +6,17 @@
 
 #include "src/bench/bench.h"
 
-struct sru_bench_report {
-    json_t *object;     /* NULL: print tables */
-    json_t *preset;     /* the one at work, in the object */
-    bool    progress;   /* standard error is a terminal */
-};
+/* What the device computes in, which is what its share of the products' rate refers to. */
+static inline int sru_bench_precision(const struct sru_dev *dev)
+{
+    return dev->act_bytes == 2 ? SRU_BF16 : SRU_F32;
+}
 
-struct sru_bench_report sru_bench_report_begin(bool json);
-/* What is being measured now, for one who waits. */
-void sru_bench_report_doing(const struct sru_bench_report *r, const char *what, const char *of);
+void sru_bench_print_host(const struct sru_bench_host *h);
+void sru_bench_print_preset(const struct sru_bench_host *h, const struct sru_bench_figures *f);
 
-void sru_bench_report_machine(struct sru_bench_report *r, const struct sru_machine *m, const struct sru_dev *dev);
-void sru_bench_report_memory(struct sru_bench_report *r, const double rate[2], int threads);
-/* The machine's products: a large cube, [2048,2048] times the same. */
-void sru_bench_report_cube(struct sru_bench_report *r, const struct sru_matmul is[SRU_PRECISIONS]);
-
-/* What follows belongs to this preset. */
-void sru_bench_report_preset(struct sru_bench_report *r, const struct sru_bench_model *m, uint64_t parameters);
-void sru_bench_report_matmuls(struct sru_bench_report *r, const struct sru_matmuls *x);
-
-/* Print the object, if there is one. */
-void sru_bench_report_end(struct sru_bench_report *r);
+/* New objects; NULL without memory. */
+json_t *sru_bench_host_to_json(const struct sru_bench_host *h);
+json_t *sru_bench_preset_to_json(const struct sru_bench_host *h, const struct sru_bench_figures *f);
 
 #endif
