@@ -86,7 +86,7 @@ double sru_product_flops(const struct sru_product *p);   /* of one */
 
 /* ---- Matrix products (matmul.c) ------------------------------------------------------------------------- */
 
-/* How fast oneDNN does a product: flop/s, NaN where it has none of that precision here; and by what. */
+/* How fast oneDNN does a product: flop/s of the best run, NaN where it has none of that precision here; and by what. */
 struct sru_matmul {
     double rate;
     char   by[32];
