@@ -38,10 +38,10 @@ expect 0 '--help' "$sru" --help;                    holds out 'generate'
 expect 0 'help train' "$sru" help train;            holds out 'Usage: sru-lm train'
 expect 2 'no command' "$sru"
 expect 2 'unknown command' "$sru" trian;            says "trian" "did you mean 'train'"
-for c in train eval generate info; do
+for c in train eval generate info bench; do
     expect 0 "$c --help" "$sru" $c --help;          holds out "Usage: sru-lm $c"
     expect 2 "$c: unknown option" "$sru" $c --bacth 3; says bacth
-    case $c in eval | generate) option=--window ;; *) option=--batch ;; esac
+    case $c in eval | generate) option=--window ;; bench) option=--seconds ;; *) option=--batch ;; esac
     expect 2 "$c: option without its argument" "$sru" $c $option; says needs
 done
 expect 2 'train without data' "$sru" train;         says '--data'
@@ -178,6 +178,24 @@ fi
 expect 0 'info' "$sru" info run/last.safetensors;   holds out 'parameters'; holds out 'memory to train, 2 streams of 16'
 expect 0 'info of a preset' "$sru" info --preset small; holds out 'memory to train'
 expect 2 'info of an unknown preset' "$sru" info --preset huge; says huge
+
+# ---- bench
+brief='--seconds 0.001 --threads 1'
+expect 0 'bench' "$sru" bench $brief tiny;          holds out 'all of a step'; holds out 'tokens/s'
+check 'a step takes the time of its operators' awk '/^  the rest/ { inside = 0 } inside { sum += $(NF - 3) + $(NF - 2) }
+    /^  operator/ { inside = 1 } END { exit !(sum > 80 && sum < 100.6) }' out
+expect 0 'bench as JSON' "$sru" bench $brief --json tiny
+check 'one JSON object' awk '
+    { text = text $0 "\n" }
+    END {
+        gsub(/"([^"\\]|\\.)*"/, "s", text); gsub(/-?[0-9][0-9.eE+-]*|true|false|null/, "v", text); gsub(/[ \n]/, "", text)
+        gsub(/s:/, ":", text); gsub(/s/, "v", text)
+        while (gsub(/\{(:v(,:v)*)?\}|\[(v(,v)*)?\]/, "v", text)) if (text == "v") exit 0
+        exit 1
+    }' out
+for key in machine memory matmul_2048 presets training operators recurrence generation; do holds out "\"$key\""; done
+expect 2 'bench of an unknown preset' "$sru" bench tiny huge; says huge medium
+expect 2 'bench without time' "$sru" bench --seconds 0; says seconds
 
 # ---- broken models
 for c in 'eval --data text' generate info; do

@@ -4,7 +4,8 @@ libsupport_la_SOURCES = tests/support.h tests/support.c tests/reference/referenc
 libsupport_la_LIBADD = libcore.la $(CHECK_LIBS)
 
 unit_tests = tests/check_error tests/check_files tests/check_ops tests/check_ops_layer \
-  tests/check_conformance tests/check_text tests/check_train tests/check_model tests/check_sample tests/check_kernels
+  tests/check_conformance tests/check_text tests/check_train tests/check_model tests/check_sample tests/check_kernels \
+  tests/check_bench
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests) tests/commands.sh tests/manual.sh
 tests_check_error_SOURCES = tests/check_error.c
@@ -18,6 +19,8 @@ tests_check_model_SOURCES = tests/check_model.c
 tests_check_sample_SOURCES = tests/check_sample.c
 tests_check_kernels_SOURCES = tests/check_kernels.c tests/kernels.h tests/kernels_elementwise.c tests/kernels_rows.c \
   tests/kernels_exp.c
+tests_check_bench_SOURCES = tests/check_bench.c
+tests_check_bench_LDADD = libbench.la libsupport.la
 # Threads that spin while they wait take the processor from tests that run beside them.
 AM_TESTS_ENVIRONMENT = OMP_WAIT_POLICY=passive; export OMP_WAIT_POLICY; \
   LSAN_OPTIONS='$(LSAN_OPTIONS)'; export LSAN_OPTIONS;
@@ -28,4 +31,4 @@ check_PROGRAMS += tests/score
 tests_score_SOURCES = tests/score.c
 tests_score_LDADD = libsru.la -lm
 
-EXTRA_DIST += tests/lsan.supp tests/commands.sh tests/manual.sh
+EXTRA_DIST += tests/bench/README tests/lsan.supp tests/commands.sh tests/manual.sh

@@ -64,7 +64,7 @@ struct sru_cmd {
     int (*run)(int argc, char **argv);   /* argv[0] is the subcommand; returns the exit code */
 };
 
-extern const struct sru_cmd sru_cmd_train, sru_cmd_eval, sru_cmd_generate, sru_cmd_info;
+extern const struct sru_cmd sru_cmd_train, sru_cmd_eval, sru_cmd_generate, sru_cmd_info, sru_cmd_bench;
 
 /* Print help of a subcommand: synopsis, description, options with their help. */
 void sru_cmd_help(const struct sru_cmd *cmd, FILE *out);
@@ -90,7 +90,10 @@ struct sru_device_settings {
 struct sru_dev;
 /* Set the number of threads and open the device. */
 sru_status sru_device_open(const struct sru_device_settings *s, struct sru_dev **dev, struct sru_error *err);
-/* From here on compute with one thread: for work so small that waking a second one costs more than it saves. */
+/* Whether generation, unless told otherwise, does best with one thread: a position of a small model is so little work that
+   waking a second thread costs more than it saves. */
+bool sru_device_prefers_alone(const struct sru_device_settings *s, uint64_t parameters);
+/* From here on compute with one thread. */
 void sru_device_alone(void);
 
 #endif

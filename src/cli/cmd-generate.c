@@ -18,9 +18,6 @@ struct settings {
     struct sru_device_settings device;
 };
 
-/* Parameters from which on one position is work enough for several threads: below, one was 5 times as fast as two. */
-#define FOR_THREADS ((uint64_t)1 << 25)
-
 #define AT(member) offsetof(struct settings, member)
 static const struct sru_option options[] = {
     { "prompt", 'p', SRU_OPT_STRING, "TEXT", "The text to go on from (default: an empty line).", AT(prompt), 0, 0 },
@@ -127,7 +124,7 @@ static int run(int argc, char **argv)
 
     if (code || (code = sru_load(&x, &sru_cmd_generate, model, &s.device)))
         return code;
-    if (s.device.threads == 0 && x.lm.params.count < FOR_THREADS)
+    if (sru_device_prefers_alone(&s.device, x.lm.params.count))
         sru_device_alone();
     sru_status status = work_open(&w, &x, &s, &err);
     if (!status)

@@ -6,6 +6,7 @@
 #include <omp.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ struct entry {
     struct sru_product key;
     bool reorder;               /* packs b instead: k, n, bf16 and ta (b's source transposed) of the key count */
     dnnl_primitive_t primitive; /* NULL: it could not be made */
+    char   by[40];
     size_t scratch_bytes;
     struct operands *of;        /* [threads], or one where the primitive itself uses all threads */
     struct entry *next;
@@ -142,6 +144,9 @@ static dnnl_status_t make(struct sru_products *x, struct entry *e)
         status = make_operands(x, pd, e->reorder, &e->of[i]);
     if (!status)
         status = dnnl_primitive_create(&e->primitive, pd);
+    const char *by;
+    if (!status && !(status = dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &by)))
+        snprintf(e->by, sizeof e->by, "%s", by);
     if (pd)
         dnnl_primitive_desc_destroy(pd);
     if (matmul)
@@ -249,6 +254,20 @@ void sru_product(struct sru_products *x, const struct sru_product *k, const void
 
     if (!e || !run(x, e, a, b, c))
         atomic_store(&x->failed, true);
+}
+
+const char *sru_product_by(struct sru_products *x, const struct sru_product *k)
+{
+    const struct entry *e = find(x, k, false);
+
+    return e ? e->by : NULL;
+}
+
+void sru_products_library(char *name, size_t size)
+{
+    const dnnl_version_t *v = dnnl_version();
+
+    snprintf(name, size, "oneDNN %d.%d.%d", v->major, v->minor, v->patch);
 }
 
 bool sru_products_failed(struct sru_products *x)

@@ -6,6 +6,7 @@
 
 #ifndef SRU_HAVE_ONEDNN
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,6 +115,17 @@ void sru_product(struct sru_products *x, const struct sru_product *k, const void
 #pragma omp parallel for schedule(static) if (!k->alone && down * across > 1)
     for (size_t i = 0; i < down * across; i++)
         block(k, &ma, &mb, i / across * ROWS, i % across * COLUMNS, c);
+}
+
+const char *sru_product_by(struct sru_products *x, const struct sru_product *k)
+{
+    (void)x, (void)k;
+    return "plain";
+}
+
+void sru_products_library(char *name, size_t size)
+{
+    snprintf(name, size, "plain loops");
 }
 
 bool sru_products_failed(struct sru_products *x)

@@ -42,6 +42,10 @@ void sru_products_close(struct sru_products *);
  * A shape's first call allocates, later ones do not.
  */
 void sru_product(struct sru_products *, const struct sru_product *, const void *a, const void *b, void *c);
+/* What computes a product, in its library's words; NULL where nothing does. */
+const char *sru_product_by(struct sru_products *, const struct sru_product *);
+/* The library and its version. */
+void sru_products_library(char *name, size_t size);
 /* Whether any product failed since the last time. */
 bool sru_products_failed(struct sru_products *);
 

@@ -1,0 +1,47 @@
+/* Timing: see bench.h. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "src/bench/bench.h"
+#include "src/clock.h"
+
+enum { LEAST = 4, MOST = 64 };
+
+static int by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Seconds of one run, of `n` in a row. */
+static sru_status bundle(size_t n, sru_status (*work)(void *, struct sru_error *), void *of, double *each, struct sru_error *err)
+{
+    const double from = sru_now();
+    sru_status status = SRU_OK;
+
+    for (size_t i = 0; i < n && !status; i++)
+        status = work(of, err);
+    *each = (sru_now() - from) / (double)n;
+    return status;
+}
+
+sru_status sru_measure(double seconds, sru_status (*work)(void *of, struct sru_error *), void *of, struct sru_spread *out,
+                       struct sru_error *err)
+{
+    double times[MOST], each;
+    size_t n = 0, size = 1;
+    sru_status status;
+
+    *out = (struct sru_spread){ 0 };
+    while (!(status = bundle(size, work, of, &each, err)) && each * (double)size < seconds / MOST)
+        size *= 2;
+    for (const double from = sru_now(); !status && n < MOST && (n < LEAST || sru_now() - from < seconds); n++)
+        status = bundle(size, work, of, &times[n], err);
+    if (status)
+        return status;
+    qsort(times, n, sizeof *times, by_size);
+    *out = (struct sru_spread){ .least = times[0], .low = times[n / 4], .median = times[n / 2], .high = times[n - 1 - n / 4], .n = n * size };
+    return SRU_OK;
+}

@@ -1,0 +1,87 @@
+/* A clock around every operator: see bench.h. */
+#include "config.h"
+
+#include "src/bench/bench.h"
+#include "src/clock.h"
+
+static const struct sru_ops_timing *timing_of(const struct sru_dev *dev)
+{
+    return (const struct sru_ops_timing *)(const void *)dev->ops;
+}
+
+/* Operator, its argument's struct, and what its time counts as. */
+#define OPERATORS(X)                                                   \
+    X(embed, embed, SRU_EMBED, SRU_FORWARD)                            \
+    X(embed_back, embed, SRU_EMBED, SRU_BACKWARD)                      \
+    X(linear, linear, which_linear(s), SRU_FORWARD)                    \
+    X(linear_back, linear, which_linear(s), SRU_BACKWARD)              \
+    X(attend, attend, SRU_ATTEND, SRU_FORWARD)                         \
+    X(attend_back, attend, SRU_ATTEND, SRU_BACKWARD)                   \
+    X(norm, norm, SRU_NORM, SRU_FORWARD)                               \
+    X(norm_back, norm, SRU_NORM, SRU_BACKWARD)                         \
+    X(recur, recur, SRU_RECUR, SRU_FORWARD)                            \
+    X(recur_back, recur, SRU_RECUR, SRU_BACKWARD)                      \
+    X(predict, predict, SRU_PREDICT, SRU_FORWARD)                      \
+    X(predict_back, predict, SRU_PREDICT, SRU_BACKWARD)                \
+    X(update, update, SRU_UPDATE, SRU_BACKWARD)                        \
+    X(prepare, weight, SRU_PREPARE, SRU_FORWARD)
+
+/* W1 makes few columns of many, W2 does not. */
+static enum sru_timed which_linear(const struct sru_linear *s)
+{
+    return s->in > s->out ? SRU_LINEAR_W1 : SRU_LINEAR_W2;
+}
+
+#define WRAPPER(name, args, op, direction)                                          \
+    static void timed_##name(struct sru_dev *dev, const struct sru_##args *s)       \
+    {                                                                               \
+        const struct sru_ops_timing *t = timing_of(dev);                            \
+        const double from = sru_now();                                              \
+                                                                                    \
+        t->inner->name(dev, s);                                                     \
+        t->times->seconds[op][direction] += sru_now() - from;                       \
+    }
+OPERATORS(WRAPPER)
+
+static double timed_sumsq(struct sru_dev *dev, const float *x, size_t n)
+{
+    const struct sru_ops_timing *t = timing_of(dev);
+    const double from = sru_now(), sum = t->inner->sumsq(dev, x, n);
+
+    t->times->seconds[SRU_SUMSQ][SRU_BACKWARD] += sru_now() - from;
+    return sum;
+}
+
+static void timed_copy(struct sru_dev *dev, void *dst, const void *src, size_t bytes)
+{
+    const struct sru_ops_timing *t = timing_of(dev);
+    const double from = sru_now();
+
+    t->inner->copy(dev, dst, src, bytes);
+    t->times->seconds[SRU_MOVE][SRU_FORWARD] += sru_now() - from;
+}
+
+static void timed_zero(struct sru_dev *dev, void *p, size_t bytes)
+{
+    const struct sru_ops_timing *t = timing_of(dev);
+    const double from = sru_now();
+
+    t->inner->zero(dev, p, bytes);
+    t->times->seconds[SRU_MOVE][SRU_BACKWARD] += sru_now() - from;
+}
+
+void sru_ops_timing_begin(struct sru_ops_timing *t, struct sru_dev *dev, struct sru_op_times *times)
+{
+    *t = (struct sru_ops_timing){ .ops = *dev->ops, .inner = dev->ops, .times = times };
+#define REPLACE(name, args, op, direction) t->ops.name = timed_##name;
+    OPERATORS(REPLACE)
+    t->ops.sumsq = timed_sumsq;
+    t->ops.copy = timed_copy;
+    t->ops.zero = timed_zero;
+    dev->ops = &t->ops;
+}
+
+void sru_ops_timing_end(const struct sru_ops_timing *t, struct sru_dev *dev)
+{
+    dev->ops = t->inner;
+}

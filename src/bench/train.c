@@ -1,0 +1,125 @@
+/* Training steps on random bytes. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "src/bench/bench.h"
+#include "src/clock.h"
+#include "src/train/trainer.h"
+
+enum { SEGMENTS = 4, VOCABULARY = 256 };
+#define RATE 1e-4   /* so small that no number of steps diverges; a step costs the same at every rate */
+
+struct bench {
+    struct sru_lm lm;
+    struct sru_trainer trainer;
+    struct sru_vocab vocab;
+    char *text;
+};
+
+/* xorshift64: whatever bytes, the same in every run. */
+static void fill(char *text, size_t n)
+{
+    uint64_t x = 88172645463325252u;
+
+    for (size_t i = 0; i < n; i++) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        text[i] = (char)(x >> 56);
+    }
+}
+
+static sru_status open_text(struct bench *b, const struct sru_bench_model *m, struct sru_streams *streams, struct sru_error *err)
+{
+    const size_t size = SEGMENTS * m->B * m->T + 1;
+
+    if (!(b->text = malloc(size)))
+        return sru_fail(err, SRU_ENOMEM, "out of memory for a text");
+    fill(b->text, size);
+    b->vocab.size = VOCABULARY;
+    for (int i = 0; i < VOCABULARY; i++)
+        b->vocab.symbols[i] = (uint8_t)(b->vocab.ids[i] = i);
+    return sru_streams_open(streams, &b->vocab, (struct sru_part){ b->text, size }, m->B, m->T, err);
+}
+
+static sru_status bench_open(struct bench *b, const struct sru_bench_model *m, struct sru_dev *dev, struct sru_error *err)
+{
+    struct sru_optimizer optimizer;
+    struct sru_streams streams;
+    sru_status status;
+
+    sru_optimizer_parse("adamw", &optimizer);
+    if ((status = open_text(b, m, &streams, err)) || (status = sru_lm_open(&b->lm, &m->config, dev, true, err)))
+        return status;
+    if ((status = sru_lm_init(&b->lm, 1, err)))
+        return status;
+    return sru_trainer_open(&b->trainer, &b->lm, &streams, &optimizer, 1, 1, err);
+}
+
+static void bench_close(struct bench *b)
+{
+    sru_trainer_close(&b->trainer);
+    if (b->lm.dev)
+        sru_lm_close(&b->lm);
+    free(b->text);
+}
+
+/* No epoch ends, so that the memory stays full. */
+static sru_status step(void *of, struct sru_error *err)
+{
+    struct sru_trainer *t = of;
+    double loss;
+
+    t->segment %= SEGMENTS;
+    return sru_trainer_step(t, RATE, &loss, err);
+}
+
+/* Steps with the clock on. */
+static sru_status measure(struct sru_trainer *t, struct sru_dev *dev, double seconds, struct sru_training *out, struct sru_error *err)
+{
+    const double from = sru_now();
+    const uint64_t first = t->step;
+    struct sru_ops_timing timing;
+    sru_status status;
+
+    sru_ops_timing_begin(&timing, dev, &out->times);
+    status = sru_measure(seconds, step, t, &out->step, err);
+    sru_ops_timing_end(&timing, dev);
+    if (status)
+        return status;
+    const double steps = (double)(t->step - first);
+    out->mean = (sru_now() - from) / steps;
+    for (int op = 0; op < SRU_TIMED; op++)
+        for (int k = 0; k < SRU_DIRECTIONS; k++)
+            out->times.seconds[op][k] /= steps;
+    return SRU_OK;
+}
+
+sru_status sru_bench_train(const struct sru_bench_model *m, struct sru_dev *dev, double seconds, struct sru_training *out,
+                           struct sru_error *err)
+{
+    struct bench b = { .text = NULL };
+    sru_status status = bench_open(&b, m, dev, err);
+
+    *out = (struct sru_training){ .mean = 0 };
+    if (!status)
+        status = step(&b.trainer, err);   /* the memory is empty before it */
+    if (!status)
+        status = measure(&b.trainer, dev, seconds, out, err);
+    bench_close(&b);
+    return status;
+}
+
+double sru_scan_seconds(const struct sru_training *t, const struct sru_matmuls *x, int direction, int precision)
+{
+    double seconds = t->times.seconds[SRU_RECUR][direction];
+
+    for (size_t i = 0; i < x->n; i++) {
+        const struct sru_step_product *p = &x->product[i];
+
+        if (p->op == SRU_RECUR && p->direction == direction)
+            seconds -= (double)p->count * sru_product_flops(p) / x->is[i][precision].rate;
+    }
+    return seconds;
+}
