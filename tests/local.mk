@@ -32,3 +32,4 @@ tests_score_SOURCES = tests/score.c
 tests_score_LDADD = libsru.la -lm
 
 EXTRA_DIST += tests/bench/README tests/lsan.supp tests/commands.sh tests/manual.sh
+EXTRA_DIST += tests/bench/peers tests/bench/peers.py tests/bench/peers_torch.py
