@@ -1,4 +1,4 @@
-/* Kernels without reductions: conversions, masks, embeddings, sums of rows, transposition. */
+/* Kernels without reductions: conversions, masks, embeddings, sums of rows. */
 #include <math.h>
 
 #include "simd/philox.h"
@@ -100,23 +100,4 @@ static void mask_row(const struct sru_mask *s, size_t row, size_t cols, float *o
         mask_blocks(s, first + j / 4, rest);
         memcpy(out + j, rest, (cols - j) * sizeof *out);
     }
-}
-
-/* ---- Transposition ------------------------------------------------------------------------ */
-
-/* In squares, so that lines of both stay in cache. */
-static void transpose(size_t rows, size_t cols, const sru_act *from, size_t x_stride, sru_act *to, size_t y_stride)
-{
-    enum { side = 32 };
-    const act *x = (const act *)from;
-    act *y = (act *)to;
-
-    for (size_t r0 = 0; r0 < rows; r0 += side)
-        for (size_t c0 = 0; c0 < cols; c0 += side) {
-            const size_t r1 = rows - r0 < side ? rows : r0 + side, c1 = cols - c0 < side ? cols : c0 + side;
-
-            for (size_t c = c0; c < c1; c++)
-                for (size_t r = r0; r < r1; r++)
-                    y[c * y_stride + r] = x[r * x_stride + c];
-        }
 }

@@ -9,6 +9,7 @@
 #include "simd/vec.h"
 
 #include "simd/elementwise.h"
+#include "simd/layout.h"
 #include "simd/norm.h"
 #include "simd/optimizer.h"
 #include "simd/scan.h"

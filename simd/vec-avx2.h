@@ -134,6 +134,39 @@ SRU_INLINE void vf_weave(float *p, vf a, vf b, vf c, vf d)
     _mm256_storeu_ps(p + 3 * W, _mm256_castpd_ps(_mm256_unpackhi_pd(ab1, cd1)));
 }
 
+SRU_INLINE vu vu_load(const void *p) { return _mm256_loadu_si256(p); }
+SRU_INLINE void vu_store(void *p, vu x) { _mm256_storeu_si256(p, x); }
+
+SRU_INLINE vu vu_pair_low(vu a, vu b)
+{
+    return _mm256_permute2x128_si256(_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b), 0x20);
+}
+
+SRU_INLINE vu vu_pair_high(vu a, vu b)
+{
+    return _mm256_permute2x128_si256(_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b), 0x31);
+}
+
+/* Four by four words in each half of the registers, then the halves. */
+SRU_INLINE void vu_turn(vu x[W])
+{
+    vu y[W];
+
+    SRU_UNROLL for (size_t i = 0; i < W; i += 4) {
+        const __m256i ab0 = _mm256_unpacklo_epi32(x[i], x[i + 1]), ab1 = _mm256_unpackhi_epi32(x[i], x[i + 1]);
+        const __m256i cd0 = _mm256_unpacklo_epi32(x[i + 2], x[i + 3]), cd1 = _mm256_unpackhi_epi32(x[i + 2], x[i + 3]);
+
+        y[i] = _mm256_unpacklo_epi64(ab0, cd0);
+        y[i + 1] = _mm256_unpackhi_epi64(ab0, cd0);
+        y[i + 2] = _mm256_unpacklo_epi64(ab1, cd1);
+        y[i + 3] = _mm256_unpackhi_epi64(ab1, cd1);
+    }
+    SRU_UNROLL for (size_t i = 0; i < 4; i++) {
+        x[i] = _mm256_permute2x128_si256(y[i], y[i + 4], 0x20);
+        x[i + 4] = _mm256_permute2x128_si256(y[i], y[i + 4], 0x31);
+    }
+}
+
 SRU_INLINE vd vd_zero(void) { return (vd){ _mm256_setzero_pd(), _mm256_setzero_pd() }; }
 SRU_INLINE vd vd_add(vd a, vd b) { return (vd){ _mm256_add_pd(a.low, b.low), _mm256_add_pd(a.high, b.high) }; }
 SRU_INLINE vd vd_squares(vd s, vf x)

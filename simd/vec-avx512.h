@@ -96,6 +96,50 @@ SRU_INLINE void vf_weave(float *p, vf a, vf b, vf c, vf d)
     _mm512_storeu_ps(p + 3 * W, _mm512_castpd_ps(_mm512_unpackhi_pd(ab1, cd1)));
 }
 
+SRU_INLINE vu vu_load(const void *p) { return _mm512_loadu_si512(p); }
+SRU_INLINE void vu_store(void *p, vu x) { _mm512_storeu_si512(p, x); }
+
+SRU_INLINE vu vu_pair_low(vu a, vu b)
+{
+    const __m512i by_turns = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8,
+                                              39, 7, 38, 6, 37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
+
+    return _mm512_permutex2var_epi16(a, by_turns, b);
+}
+
+SRU_INLINE vu vu_pair_high(vu a, vu b)
+{
+    const __m512i by_turns = _mm512_set_epi16(63, 31, 62, 30, 61, 29, 60, 28, 59, 27, 58, 26, 57, 25, 56, 24,
+                                              55, 23, 54, 22, 53, 21, 52, 20, 51, 19, 50, 18, 49, 17, 48, 16);
+
+    return _mm512_permutex2var_epi16(a, by_turns, b);
+}
+
+/* Four by four words in each quarter of the registers, then the quarters. */
+SRU_INLINE void vu_turn(vu x[W])
+{
+    vu y[W];
+
+    SRU_UNROLL for (size_t i = 0; i < W; i += 4) {
+        const __m512i ab0 = _mm512_unpacklo_epi32(x[i], x[i + 1]), ab1 = _mm512_unpackhi_epi32(x[i], x[i + 1]);
+        const __m512i cd0 = _mm512_unpacklo_epi32(x[i + 2], x[i + 3]), cd1 = _mm512_unpackhi_epi32(x[i + 2], x[i + 3]);
+
+        y[i] = _mm512_unpacklo_epi64(ab0, cd0);
+        y[i + 1] = _mm512_unpackhi_epi64(ab0, cd0);
+        y[i + 2] = _mm512_unpacklo_epi64(ab1, cd1);
+        y[i + 3] = _mm512_unpackhi_epi64(ab1, cd1);
+    }
+    SRU_UNROLL for (size_t i = 0; i < 4; i++) {
+        const __m512i ab0 = _mm512_shuffle_i32x4(y[i], y[i + 4], 0x44), ab1 = _mm512_shuffle_i32x4(y[i], y[i + 4], 0xEE);
+        const __m512i cd0 = _mm512_shuffle_i32x4(y[i + 8], y[i + 12], 0x44), cd1 = _mm512_shuffle_i32x4(y[i + 8], y[i + 12], 0xEE);
+
+        x[i] = _mm512_shuffle_i32x4(ab0, cd0, 0x88);
+        x[i + 4] = _mm512_shuffle_i32x4(ab0, cd0, 0xDD);
+        x[i + 8] = _mm512_shuffle_i32x4(ab1, cd1, 0x88);
+        x[i + 12] = _mm512_shuffle_i32x4(ab1, cd1, 0xDD);
+    }
+}
+
 SRU_INLINE vd vd_zero(void) { return (vd){ _mm512_setzero_pd(), _mm512_setzero_pd() }; }
 SRU_INLINE vd vd_add(vd a, vd b) { return (vd){ _mm512_add_pd(a.low, b.low), _mm512_add_pd(a.high, b.high) }; }
 SRU_INLINE vd vd_squares(vd s, vf x)

@@ -85,6 +85,26 @@ SRU_INLINE void vf_weave(float *p, vf a, vf b, vf c, vf d)
     p[3] = d;
 }
 
+SRU_INLINE vu vu_load(const void *p)
+{
+    vu u;
+
+    memcpy(&u, p, sizeof u);
+    return u;
+}
+
+SRU_INLINE void vu_store(void *p, vu x) { memcpy(p, &x, sizeof x); }
+SRU_INLINE void vu_turn(vu x[W]) { (void)x; }
+
+/* The first half in memory is the low one of a little-endian word. */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+SRU_INLINE vu vu_pair_low(vu a, vu b) { return (a & 0xFFFF0000u) | b >> 16; }
+SRU_INLINE vu vu_pair_high(vu a, vu b) { return a << 16 | (b & 0xFFFFu); }
+#else
+SRU_INLINE vu vu_pair_low(vu a, vu b) { return (a & 0xFFFFu) | b << 16; }
+SRU_INLINE vu vu_pair_high(vu a, vu b) { return a >> 16 | (b & 0xFFFF0000u); }
+#endif
+
 SRU_INLINE vd vd_zero(void) { return 0; }
 SRU_INLINE vd vd_add(vd a, vd b) { return a + b; }
 SRU_INLINE vd vd_squares(vd s, vf x) { return s + (double)x * x; }

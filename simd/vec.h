@@ -15,6 +15,9 @@
  *   vu_wide(a, b, &hi)     a b in 64 bits: the low halves, and the high ones
  *   vf_weave(p, a,b,c,d)   4W floats: those of lane l stand together, vu_order()[l] fours from p
  *   vd_squares(s, x)       s + x x
+ *   vu_load, vu_store      W words that stand anywhere
+ *   vu_turn(x)             W by W words transposed
+ *   vu_pair_low(a, b)      of 2W halves of words each, the first W: a's and b's by turns; vu_pair_high: the others
  *
  * Not vcvtneps2bf16 and its kin: they flush denormals.
  */
@@ -27,6 +30,13 @@
 
 /* Whether k is the constant W must be known at compile time. */
 #define SRU_INLINE static inline __attribute__((always_inline))
+
+/* Arrays of vectors are registers only where loops over them are written out. */
+#ifdef __clang__
+# define SRU_UNROLL _Pragma("clang loop unroll(full)")
+#else
+# define SRU_UNROLL _Pragma("GCC unroll 16")
+#endif
 
 #if defined SRU_AVX512
 # include "simd/vec-avx512.h"

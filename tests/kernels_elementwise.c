@@ -96,15 +96,16 @@ void case_elementwise(const struct sru_kernels *k, size_t n)
 void case_transpose(const struct sru_kernels *k, size_t n)
 {
     static const size_t cols[] = { 1, 3, 31, 32, 33, 64, 70 };
+    const size_t rows[] = { n, 1024 };   /* and columns that share places in cache */
 
-    for (size_t c = 0; c < sizeof cols / sizeof *cols; c++) {
-        const size_t stride = cols[c] + c % 3;
-        sru_act *x = acts(k, n * stride, 1), *y = acts(k, n * cols[c], 0);
+    for (size_t c = 0; c < 2 * sizeof cols / sizeof *cols; c++) {
+        const size_t h = rows[c % 2], w = cols[c / 2], stride = w + c % 3;
+        sru_act *x = acts(k, h * stride, 1), *y = acts(k, h * w, 0);
 
-        k->transpose(n, cols[c], x, stride, y, n);
-        for (size_t i = 0; i < n; i++)
-            for (size_t j = 0; j < cols[c]; j++)
-                expect(act_get(k, x, i * stride + j) == act_get(k, y, j * n + i), "row %zu, column %zu", i, j);
+        k->transpose(h, w, x, stride, y, h);
+        for (size_t i = 0; i < h; i++)
+            for (size_t j = 0; j < w; j++)
+                expect(act_get(k, x, i * stride + j) == act_get(k, y, j * h + i), "row %zu, column %zu", i, j);
     }
 }
 
