@@ -12,6 +12,7 @@
 #include "simd/layout.h"
 #include "simd/norm.h"
 #include "simd/optimizer.h"
+#include "simd/muon.h"
 #include "simd/scan.h"
 #include "simd/softmax.h"
 
@@ -49,4 +50,8 @@ const struct sru_kernels TABLE(SRU_SET, STORAGE) = {
     .transpose = transpose,
     .update = update,
     .sumsq = sumsq,
+    .momentum = momentum,
+    .direction = direction,
+    .polynomial = polynomial,
+    .descend = descend,
 };

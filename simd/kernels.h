@@ -90,6 +90,14 @@ struct sru_kernels {
 
     void   (*update)(const struct sru_update *, size_t from, size_t to);
     double (*sumsq)(size_t n, const float *x);
+
+    /* Muon.  m = b m + (1-b) clip g; the sum of squares of u = b m + (1-b) clip g, and x = scale u. */
+    double (*momentum)(size_t n, float b, float clip, const float *g, float *m);
+    void   (*direction)(size_t n, float b, float clip, float scale, const float *g, const float *m, sru_act *x);
+    /* aa = c[0] I + c[1] a + c[2] aa, of [n,n]. */
+    void   (*polynomial)(size_t n, const float c[3], const sru_act *a, sru_act *aa);
+    /* w = (1 - decay) w - rate x. */
+    void   (*descend)(size_t n, float decay, float rate, const sru_act *x, float *w);
 };
 
 /*

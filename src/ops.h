@@ -152,10 +152,30 @@ struct sru_update {
     bool   adaptive;
 };
 
+/* A matrix in an arena: element (i,j) stands at offset + i*length + j. */
+struct sru_muon_matrix {
+    size_t offset, rows, cols, length;
+    float  scale;               /* of its rate */
+};
+
+/*
+ * One step of Muon over n matrices (model.md, "Training"), with g' = clip * g, for each of them:
+ *
+ *   m = b m + (1-b) g'     u = (1-b) g' + b m     x = u / (|u| + 1e-7)
+ *   five times:  A = x x^T,  x = 3.4445 x + (-4.7750 A + 2.0315 A A) x     or, with more rows than columns, of the transpose
+ *   w = (1 - decay) w - rate scale x
+ */
+struct sru_muon {
+    size_t n;
+    const struct sru_muon_matrix *matrices;   /* the host's */
+    float *w, *g, *m;           /* arenas */
+    float  clip, momentum, rate, decay;
+};
+
 /* The largest sizes of the operator calls to come. */
 struct sru_shape {
     size_t B, T, M, d, p, H, V;
-    bool   train;
+    bool   train, muon;
 };
 
 struct sru_dev;
@@ -199,6 +219,7 @@ struct sru_ops {
     void (*predict)(struct sru_dev *, const struct sru_predict *);
     void (*predict_back)(struct sru_dev *, const struct sru_predict *);
     void (*update)(struct sru_dev *, const struct sru_update *);
+    void (*muon)(struct sru_dev *, const struct sru_muon *);   /* [p,d] and [p,p], of the shape reserved */
 
     /* Sum of squares of n scalars, in double precision and a fixed order. */
     double (*sumsq)(struct sru_dev *, const float *, size_t n);

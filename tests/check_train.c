@@ -77,7 +77,8 @@ END_TEST
 
 /* ---- Runs --------------------------------------------------------------------------------------------- */
 
-static json_t *stored[8];   /* of the settings made so far */
+enum { SETTINGS = 12 };
+static json_t *stored[SETTINGS];   /* of the settings made so far */
 static char directory[] = "/tmp/check_train.XXXXXX";
 static char data[64];
 
@@ -95,7 +96,7 @@ static void teardown(void)
 {
     char command[128];
 
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < SETTINGS; i++)
         json_decref(stored[i]);
     sprintf(command, "rm -r %s", directory);
     ck_assert_int_eq(system(command), 0);
@@ -122,10 +123,10 @@ static bool countdown(void *context)
 /* A small run in DIR/name. */
 static struct sru_run_settings settings(const char *name)
 {
-    static char out[8][64];
+    static char out[SETTINGS][64];
     static int n;
     struct sru_run_settings s = {
-        .data = data, .split = { 90, 5, 5 }, .out = out[n], .seed = 5, .batch = 3, .unroll = 16, .lr = 5e-3, .warmup = 0.1, .clip = 1,
+        .data = data, .split = { 90, 5, 5 }, .out = out[n], .seed = 5, .batch = 3, .unroll = 16, .lr = 5e-3, .muon_lr = 0.02, .warmup = 0.1, .clip = 1,
         .steps = 60, .evaluations = 4, .log_every = 7, .save_every = 1e9, .stored = stored[n] = json_object(),
         .config = { .n_d = 40, .n_proj = 12, .depth = 3, .heads = 2, .attn_every_n_layers = 2, .attn_layer_norm = true,
                     .highway_bias = -2, .dropout = 0.1, .attn_dropout = 0.1, .window = 32 },
@@ -176,6 +177,7 @@ START_TEST(it_learns)
     struct sru_run_settings s = settings("learns");
     struct sru_outcome o;
 
+    ck_assert(sru_optimizer_parse(_i ? "muon" : "adamw", &s.optimizer));
     s.steps = 300;
     s.config.dropout = s.config.attn_dropout = 0;
     ck_assert(!go(&s, NULL, &o, NULL));
@@ -192,6 +194,8 @@ START_TEST(resume_is_exact)
     struct sru_outcome o;
     int left = 11;
 
+    ck_assert(sru_optimizer_parse(_i ? "muon" : "adamw", &whole.optimizer));
+    parts.optimizer = whole.optimizer;
     ck_assert(!go(&whole, NULL, NULL, NULL));
     ck_assert(!go(&parts, &left, &o, NULL));
     ck_assert(o.ending == SRU_INTERRUPTED && o.step == 11);
@@ -311,8 +315,8 @@ int main(void)
     tcase_add_test(t, schedule);
     tcase_set_timeout(r, 120);
     tcase_add_checked_fixture(r, setup, teardown);
-    tcase_add_test(r, it_learns);
-    tcase_add_test(r, resume_is_exact);
+    tcase_add_loop_test(r, it_learns, 0, 2);
+    tcase_add_loop_test(r, resume_is_exact, 0, 2);
     tcase_add_test(r, equal_runs_are_equal);
     tcase_add_test(r, metrics_are_continuous);
     tcase_add_test(r, divergence_keeps_the_last_checkpoint);

@@ -141,3 +141,32 @@ void case_optimizer(const struct sru_kernels *k, size_t n)
         right += (double)x[i] * (double)x[i];
     expect(fabs(k->sumsq(n, x) - right) <= 1e-13 * right, "sumsq is %g, not %g", k->sumsq(n, x), right);
 }
+
+void case_muon(const struct sru_kernels *k, size_t n)
+{
+    const float b = 0.95f, c[3] = { 3.4445f, -4.775f, 2.0315f };
+    const size_t side = n > 40 ? 40 : n;
+    float *g = floats(n, 1), *m = floats(n, 1), *w = floats(n, 1);
+    sru_act *x = acts(k, n, 0), *a = acts(k, side * side, 1), *aa = acts(k, side * side, 1);
+    double *moment = doubles(n), *u = doubles(n), *left = doubles(n), *poly = doubles(side * side), sum = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        moment[i] = 0.95 * m[i] + 0.05 * 0.5 * g[i];
+        u[i] = 0.05 * 0.5 * g[i] + 0.95 * moment[i];
+        sum += u[i] * u[i];
+        u[i] *= 3;
+    }
+    for (size_t i = 0; i < side * side; i++)
+        poly[i] = (i % (side + 1) == 0 ? 3.4445 : 0) - 4.775 * act_get(k, a, i) + 2.0315 * act_get(k, aa, i);
+    const double is = k->momentum(n, b, 0.5f, g, m);
+    expect(fabs(is - sum) <= 2e-6 * sum, "the sum of squares is %g, not %g", is, sum);
+    floats_near("momentum", n, m, moment, 0);
+    k->direction(n, b, 0.5f, 3, g, m, x);
+    acts_near("direction", k, n, x, u, 0);
+    k->polynomial(side, c, a, aa);
+    acts_near("polynomial", k, side * side, aa, poly, 1);
+    for (size_t i = 0; i < n; i++)
+        left[i] = 0.75 * w[i] - 0.5 * act_get(k, x, i);
+    k->descend(n, 0.25f, 0.5f, x, w);
+    floats_near("descend", n, w, left, 0);
+}

@@ -72,7 +72,7 @@ static sru_status step(void *of, struct sru_error *err)
     double loss;
 
     t->segment %= SEGMENTS;
-    return sru_trainer_step(t, RATE, &loss, err);
+    return sru_trainer_step(t, RATE, RATE, &loss, err);
 }
 
 /* Steps with the clock on. */

@@ -50,12 +50,14 @@ static const struct sru_option options[] = {
     { "unroll", 'u', SRU_OPT_SIZE, "N", "Positions T of a step; as many before them are remembered.", AT(unroll), 1, MANY },
     { "dropout", 0, SRU_OPT_DOUBLE, "P", "Share of activations dropped.", AT(config.dropout), 0, 0.99 },
     { "attention-dropout", 0, SRU_OPT_DOUBLE, "P", "Share of attention dropped.", AT(config.attn_dropout), 0, 0.99 },
-    { "optimizer", 0, SRU_OPT_STRING, "NAME", "adamw or radam (default: adamw).", AT(optimizer), 0, 0 },
+    { "optimizer", 0, SRU_OPT_STRING, "NAME", "adamw, muon or radam (default: adamw).", AT(optimizer), 0, 0 },
     { "lr", 0, SRU_OPT_DOUBLE, "X", "Largest learning rate; a cosine takes it to 0.", AT(lr), 0, HUGE_VAL },
+    { "muon-lr", 0, SRU_OPT_DOUBLE, "X", "With --optimizer muon: the same for the layers' matrices (default: 0.02).", AT(muon_lr), 0,
+      HUGE_VAL },
     { "warmup", 0, SRU_OPT_DOUBLE, "X", "Share of the run over which the rate rises (default: 0.06).", AT(warmup), 0, 1 },
     { "weight-decay", 0, SRU_OPT_DOUBLE, "X", "Decoupled weight decay (default: 0.1).", AT(weight_decay), 0, HUGE_VAL },
     { "beta1", 0, SRU_OPT_DOUBLE, "X", "Decay of the first moment (default: 0.9).", AT(beta1), 0, 0.9999999 },
-    { "beta2", 0, SRU_OPT_DOUBLE, "X", "Decay of the second moment; 0: the optimizer's usual one, 0.95 for adamw and 0.999 for radam "
+    { "beta2", 0, SRU_OPT_DOUBLE, "X", "Decay of the second moment; 0: the optimizer's usual one, 0.999 for radam and 0.95 for the others "
       "(default: 0).", AT(beta2), 0, 0.9999999 },
     { "eps", 0, SRU_OPT_DOUBLE, "X", "What keeps the optimizer from dividing by 0 (default: 1e-8).", AT(eps), 1e-30, 1 },
     { "clip", 0, SRU_OPT_DOUBLE, "X", "Largest norm of the gradient; 0: any (default: 1).", AT(clip), 0, HUGE_VAL },
@@ -92,7 +94,7 @@ bool sru_train_preset(const char *name, struct sru_train_options *o)
 {
     *o = (struct sru_train_options){
         .out = DEFAULT_OUT, .split = "90/5/5", .preset = name, .optimizer = "adamw", .seed = 1, .config = sru_config_default(),
-        .evaluations = 10, .log_every = 50, .warmup = 0.06, .clip = 1, .weight_decay = 0.1, .beta1 = 0.9, .eps = 1e-8, .save_every = 300,
+        .evaluations = 10, .log_every = 50, .muon_lr = 0.02, .warmup = 0.06, .clip = 1, .weight_decay = 0.1, .beta1 = 0.9, .eps = 1e-8, .save_every = 300,
     };
     for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)
         if (strcmp(presets[i].name, name) == 0) {
@@ -225,7 +227,7 @@ sru_status sru_train_settings(const struct sru_train_options *o, struct sru_run_
 
     *s = (struct sru_run_settings){
         .data = o->data, .valid = o->valid, .test = o->test, .out = o->out, .resume = o->resume, .seed = o->seed, .config = o->config,
-        .batch = o->batch, .unroll = o->unroll, .lr = o->lr, .warmup = o->warmup, .clip = o->clip, .steps = o->steps,
+        .batch = o->batch, .unroll = o->unroll, .lr = o->lr, .muon_lr = o->muon_lr, .warmup = o->warmup, .clip = o->clip, .steps = o->steps,
         .seconds = o->time, .stop_at = o->stop_at, .evaluations = o->evaluations, .log_every = o->log_every,
         .save_every = o->save_every, .stored = o->stored,
     };
@@ -236,7 +238,7 @@ sru_status sru_train_settings(const struct sru_train_options *o, struct sru_run_
     if (!sru_split_parse(o->split, s->split))
         return sru_fail(err, SRU_EINVAL, "option '--split': '%.40s' is not percentages such as 90/5/5 or 90/10", o->split);
     if (!sru_optimizer_parse(o->optimizer, &s->optimizer))
-        return sru_fail(err, SRU_EINVAL, "option '--optimizer': '%.40s' is none: give adamw or radam", o->optimizer);
+        return sru_fail(err, SRU_EINVAL, "option '--optimizer': '%.40s' is none: give adamw, muon or radam", o->optimizer);
     s->optimizer.weight_decay = o->weight_decay;
     s->optimizer.beta1 = o->beta1;
     s->optimizer.eps = o->eps;

@@ -12,7 +12,7 @@ struct sru_train_options {
     double   time;
     struct sru_config config;
     size_t   batch, unroll, evaluations, log_every;
-    double   lr, warmup, clip, weight_decay, beta1, beta2, eps, save_every;
+    double   lr, muon_lr, warmup, clip, weight_decay, beta1, beta2, eps, save_every;
     struct sru_device_settings device;
     json_t  *before, *stored;   /* what the checkpoint said (it holds strings of this struct), and what the next will */
 };

@@ -75,6 +75,7 @@ static size_t cpu_work(struct sru_dev *dev, const struct sru_shape *s)
     most = sru_max(most, sru_cpu_norm_work(cpu, s));
     most = sru_max(most, sru_cpu_recur_work(cpu, s));
     most = sru_max(most, sru_cpu_predict_work(cpu, s));
+    most = sru_max(most, sru_cpu_muon_work(cpu, s));
     return most * sizeof(float);
 }
 
@@ -213,6 +214,7 @@ static const struct sru_ops cpu_ops = {
     .predict = sru_cpu_predict,
     .predict_back = sru_cpu_predict_back,
     .update = cpu_update,
+    .muon = sru_cpu_muon,
     .sumsq = cpu_sumsq,
     .sync = cpu_sync,
     .close = cpu_close,

@@ -76,6 +76,7 @@ size_t sru_cpu_attend_work(const struct sru_cpu *, const struct sru_shape *);
 size_t sru_cpu_norm_work(const struct sru_cpu *, const struct sru_shape *);
 size_t sru_cpu_recur_work(const struct sru_cpu *, const struct sru_shape *);
 size_t sru_cpu_predict_work(const struct sru_cpu *, const struct sru_shape *);
+size_t sru_cpu_muon_work(const struct sru_cpu *, const struct sru_shape *);
 
 void sru_cpu_embed(struct sru_dev *, const struct sru_embed *);
 void sru_cpu_embed_back(struct sru_dev *, const struct sru_embed *);
@@ -91,5 +92,6 @@ void sru_cpu_recur(struct sru_dev *, const struct sru_recur *);
 void sru_cpu_recur_back(struct sru_dev *, const struct sru_recur *);
 void sru_cpu_predict(struct sru_dev *, const struct sru_predict *);
 void sru_cpu_predict_back(struct sru_dev *, const struct sru_predict *);
+void sru_cpu_muon(struct sru_dev *, const struct sru_muon *);
 
 #endif

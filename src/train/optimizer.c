@@ -14,9 +14,9 @@ bool sru_optimizer_parse(const char *name, struct sru_optimizer *o)
         o->beta2 = 0.999;
         return true;
     }
-    o->kind = SRU_ADAMW;
+    o->kind = strcmp(name, "muon") == 0 ? SRU_MUON : SRU_ADAMW;
     o->beta2 = 0.95;
-    return strcmp(name, "adamw") == 0;
+    return o->kind == SRU_MUON || strcmp(name, "adamw") == 0;
 }
 
 void sru_optimizer_step(const struct sru_optimizer *o, struct sru_dev *dev, uint64_t n, double rate, double clip, size_t count,
@@ -29,7 +29,7 @@ void sru_optimizer_step(const struct sru_optimizer *o, struct sru_dev *dev, uint
         .correction = 1, .adaptive = true,
     };
 
-    if (o->kind == SRU_ADAMW) {
+    if (o->kind != SRU_RADAM) {
         u.correction = (float)sqrt(1 - b2n);
     } else {
         const double most = 2 / (1 - o->beta2) - 1, rho = most - 2 * (double)n * b2n / (1 - b2n);
@@ -41,4 +41,15 @@ void sru_optimizer_step(const struct sru_optimizer *o, struct sru_dev *dev, uint
         }
     }
     dev->ops->update(dev, &u);
+}
+
+void sru_optimizer_muon(const struct sru_optimizer *o, struct sru_dev *dev, double rate, double clip,
+                        const struct sru_muon_matrix *matrices, size_t n, float *w, float *g, float *m)
+{
+    const struct sru_muon s = {
+        .n = n, .matrices = matrices, .w = w, .g = g, .m = m, .clip = (float)clip, .momentum = 0.95f, .rate = (float)rate,
+        .decay = (float)(rate * o->weight_decay),
+    };
+
+    dev->ops->muon(dev, &s);
 }

@@ -1,17 +1,17 @@
-/* Optimizers: what one step of RAdam or AdamW asks of the device's update operator (model.md, "Training"). */
+/* Optimizers: what one step of RAdam, AdamW or Muon asks of the device's update operator (model.md, "Training"). */
 #ifndef SRU_TRAIN_OPTIMIZER_H
 #define SRU_TRAIN_OPTIMIZER_H
 
 #include "src/ops.h"
 
-enum sru_optimizer_kind { SRU_RADAM, SRU_ADAMW };
+enum sru_optimizer_kind { SRU_RADAM, SRU_ADAMW, SRU_MUON };   /* Muon: AdamW for all but its matrices */
 
 struct sru_optimizer {
     enum sru_optimizer_kind kind;
     double beta1, beta2, eps, weight_decay;
 };
 
-/* "radam" or "adamw" with their usual betas (.9/.999 and .9/.95), eps 1e-8, weight decay .1; false for another name. */
+/* "radam", "adamw" or "muon" with their usual betas (.9/.999, else .9/.95), eps 1e-8, weight decay .1; false for another name. */
 bool sru_optimizer_parse(const char *name, struct sru_optimizer *o);
 
 /*
@@ -21,5 +21,9 @@ bool sru_optimizer_parse(const char *name, struct sru_optimizer *o);
  */
 void sru_optimizer_step(const struct sru_optimizer *o, struct sru_dev *dev, uint64_t n, double rate, double clip, size_t count,
                         float *w, float *g, float *m, float *v);
+
+/* A step of Muon (Jordan et al. 2024) over n matrices of arenas; m is the momentum. */
+void sru_optimizer_muon(const struct sru_optimizer *o, struct sru_dev *dev, double rate, double clip,
+                        const struct sru_muon_matrix *matrices, size_t n, float *w, float *g, float *m);
 
 #endif

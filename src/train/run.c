@@ -157,12 +157,13 @@ static void end(struct run *r)
 
 /* ---- The loop --------------------------------------------------------------------------------------------- */
 
-static double rate(const struct run *r)
+/* A learning rate now, by its peak. */
+static double rate(const struct run *r, double peak)
 {
     /* By steps the schedule stands between steps, so that the first rate is not 0 and neither is the last. */
     const double p = r->s->steps ? ((double)r->trainer.step + 1) / ((double)r->s->steps + 1) : progress(r);
 
-    return sru_schedule(p, r->s->warmup, r->s->lr);
+    return sru_schedule(p, r->s->warmup, peak);
 }
 
 static uint64_t tokens_of(const struct run *r)
@@ -229,7 +230,7 @@ static sru_status evaluate_part(struct run *r, size_t i, double *nats, struct sr
 /* The valid part, the best model so far, and the run: in this order, so that what last.safetensors says is on disk already. */
 static sru_status evaluate(struct run *r, struct sru_error *err)
 {
-    const double lr = rate(r);
+    const double lr = rate(r, r->s->lr);
     double valid;
     sru_status status = evaluate_part(r, 1, &valid, err);
 
@@ -254,9 +255,9 @@ static sru_status evaluate(struct run *r, struct sru_error *err)
 /* One step, its record and, now and then, a checkpoint. */
 static sru_status step(struct run *r, struct sru_error *err)
 {
-    const double lr = rate(r), from = sru_now();
+    const double lr = rate(r, r->s->lr), muon_lr = rate(r, r->s->muon_lr), from = sru_now();
     double loss;
-    sru_status status = sru_trainer_step(&r->trainer, lr, &loss, err);
+    sru_status status = sru_trainer_step(&r->trainer, lr, muon_lr, &loss, err);
 
     if (status)
         return status;

@@ -17,7 +17,8 @@ struct sru_run_settings {
     struct sru_config config;          /* its vocab comes from the data */
     size_t   batch, unroll;            /* B, T */
     struct sru_optimizer optimizer;
-    double   lr, warmup, clip;         /* peak, share of the run, largest norm of the gradient (0: any) */
+    double   lr, muon_lr;              /* peaks */
+    double   warmup, clip;             /* share of the run, largest norm of the gradient (0: any) */
     uint64_t steps;                    /* length of the run, or 0: ... */
     double   seconds;                  /* ... by time, all sessions together */
     uint64_t stop_at;                  /* end this session after so many steps of the run; 0: at the end */

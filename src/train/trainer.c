@@ -6,6 +6,16 @@
 
 #include "src/train/trainer.h"
 
+static sru_status open_muon(struct sru_trainer *t, struct sru_error *err)
+{
+    struct sru_dev *dev = t->lm->dev;
+    struct sru_shape shape = sru_net_shape(&t->net);
+    const sru_status status = sru_muon_matrices(&t->lm->params, &t->lm->config, &t->matrices, &t->n_matrices, err);
+
+    shape.muon = true;
+    return status ? status : dev->ops->reserve(dev, &shape, err);
+}
+
 sru_status sru_trainer_open(struct sru_trainer *t, struct sru_lm *lm, const struct sru_streams *streams,
                             const struct sru_optimizer *optimizer, double clip, uint64_t seed, struct sru_error *err)
 {
@@ -17,6 +27,10 @@ sru_status sru_trainer_open(struct sru_trainer *t, struct sru_lm *lm, const stru
     if ((status = sru_net_open(&t->net, lm, B, T, T, true, false, err)))
         return status;
     t->net.seed = seed;
+    if (optimizer->kind == SRU_MUON && (status = open_muon(t, err))) {
+        sru_trainer_close(t);
+        return status;
+    }
     t->m = dev->ops->alloc(dev, bytes);
     t->v = dev->ops->alloc(dev, bytes);
     t->tokens = malloc(B * T * sizeof *t->tokens);
@@ -36,6 +50,7 @@ void sru_trainer_close(struct sru_trainer *t)
         return;
     t->lm->dev->ops->release(t->lm->dev, t->m);
     t->lm->dev->ops->release(t->lm->dev, t->v);
+    free(t->matrices);
     free(t->tokens);
     free(t->targets);
     free(t->nll);
@@ -53,7 +68,34 @@ static double mean(const float *x, size_t n)
     return sum / (double)n;
 }
 
-sru_status sru_trainer_step(struct sru_trainer *t, double rate, double *loss, struct sru_error *err)
+/* Scalars [from, to) of the arenas. */
+static void update(struct sru_trainer *t, double rate, double clip, size_t from, size_t to)
+{
+    struct sru_lm *lm = t->lm;
+
+    if (from < to)
+        sru_optimizer_step(&t->optimizer, lm->dev, t->step, rate, clip, to - from, lm->w + from, lm->g + from, t->m + from,
+                           t->v + from);
+}
+
+/* What lies between Muon's matrices is the other optimizer's: without any, all. */
+static void update_all(struct sru_trainer *t, double rate, double muon_rate, double clip)
+{
+    struct sru_lm *lm = t->lm;
+    size_t at = 0;
+
+    for (size_t i = 0; i < t->n_matrices; i++) {
+        const size_t end = sru_muon_end(&t->matrices[i]);
+
+        update(t, rate, clip, at, t->matrices[i].offset);
+        at = end > at ? end : at;
+    }
+    update(t, rate, clip, at, lm->params.arena);
+    if (t->n_matrices > 0)
+        sru_optimizer_muon(&t->optimizer, lm->dev, muon_rate, clip, t->matrices, t->n_matrices, lm->w, lm->g, t->m);
+}
+
+sru_status sru_trainer_step(struct sru_trainer *t, double rate, double muon_rate, double *loss, struct sru_error *err)
 {
     struct sru_dev *dev = t->lm->dev;
     const size_t arena = t->lm->params.arena, N = t->streams.B * t->streams.T;
@@ -73,7 +115,8 @@ sru_status sru_trainer_step(struct sru_trainer *t, double rate, double *loss, st
         return sru_fail(err, SRU_EDIVERGED, "training diverged at step %llu: the loss is %g and the gradient's norm %g; try a "
                         "smaller --lr or a longer --warmup", (unsigned long long)t->step, *loss, norm);
     const double clip = t->clip > 0 && norm > t->clip ? t->clip / norm : 1;
-    sru_optimizer_step(&t->optimizer, dev, ++t->step, rate, clip, arena, t->lm->w, t->lm->g, t->m, t->v);
+    t->step++;
+    update_all(t, rate, muon_rate, clip);
     t->lm->prepared = false;
     t->segment++;
     return dev->ops->sync(dev, err);

@@ -4,6 +4,7 @@
 
 #include "src/model/lm.h"
 #include "src/text/text.h"
+#include "src/train/muon.h"
 #include "src/train/optimizer.h"
 
 struct sru_trainer {
@@ -13,6 +14,8 @@ struct sru_trainer {
     struct sru_optimizer optimizer;
     double   clip;        /* largest norm of the gradient; 0: any */
     float   *m, *v;       /* moments, arenas as the parameters' */
+    struct sru_muon_matrix *matrices;   /* [n_matrices] that Muon takes */
+    size_t   n_matrices;
     uint64_t step;        /* steps done */
     size_t   segment;     /* of the epoch, the next to read */
     int32_t *tokens, *targets;
@@ -25,10 +28,10 @@ sru_status sru_trainer_open(struct sru_trainer *t, struct sru_lm *lm, const stru
 void sru_trainer_close(struct sru_trainer *t);
 
 /*
- * One step at a learning rate.
+ * One step at a learning rate, and one for Muon's matrices.
  * @param loss  mean nats a token of the segment, before the step
  * @return SRU_EDIVERGED, and the weights as they were, where the loss or the gradient is not finite; SRU_EDEVICE.
  */
-sru_status sru_trainer_step(struct sru_trainer *t, double rate, double *loss, struct sru_error *err);
+sru_status sru_trainer_step(struct sru_trainer *t, double rate, double muon_rate, double *loss, struct sru_error *err);
 
 #endif

@@ -148,3 +148,72 @@ void ref_predict(size_t N, size_t d, size_t V, const double *h, const double *ma
         nll[n] = log(sum);
     }
 }
+
+/* c = factor a b + add c */
+static void multiply(size_t rows, size_t inner, size_t cols, const double *a, const double *b, double factor, double add, double *c)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++) {
+            double sum = 0;
+            for (size_t k = 0; k < inner; k++)
+                sum += a[i * inner + k] * b[k * cols + j];
+            c[i * cols + j] = factor * sum + add * c[i * cols + j];
+        }
+}
+
+static void transpose(size_t rows, size_t cols, const double *x, double *y)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++)
+            y[j * rows + i] = x[i * cols + j];
+}
+
+/* x [n,k], n <= k; y is as large. */
+static void newton_schulz(size_t n, size_t k, double *x, double *y)
+{
+    double *a = calloc(2 * n * n, sizeof *a), *b = a + n * n;
+
+    for (int i = 0; i < 5; i++) {
+        transpose(n, k, x, y);
+        multiply(n, k, n, x, y, 1, 0, a);
+        for (size_t j = 0; j < n * n; j++)
+            b[j] = a[j];
+        multiply(n, n, n, a, a, 2.0315, -4.7750, b);
+        for (size_t j = 0; j < n * k; j++)
+            y[j] = x[j];
+        multiply(n, n, k, b, y, 1, 3.4445, x);
+    }
+    free(a);
+}
+
+void ref_muon(const struct sru_muon *s, double *w, const double *g, double *m)
+{
+    for (const struct sru_muon_matrix *x = s->matrices; x < s->matrices + s->n; x++) {
+        const size_t rows = x->rows, cols = x->cols;
+        const double b = s->momentum, clip = s->clip;
+        double *u = calloc(2 * rows * cols, sizeof *u), *y = u + rows * cols, sum = 0;
+
+        for (size_t i = 0; i < rows * cols; i++) {
+            const size_t at = x->offset + i / cols * x->length + i % cols;
+
+            m[at] = b * m[at] + (1 - b) * clip * g[at];
+            u[i] = (1 - b) * clip * g[at] + b * m[at];
+            sum += u[i] * u[i];
+        }
+        for (size_t i = 0; i < rows * cols; i++)
+            y[i] = u[i] /= sqrt(sum) + 1e-7;
+        if (rows > cols) {
+            transpose(rows, cols, y, u);
+            newton_schulz(cols, rows, u, y);
+            transpose(cols, rows, u, y);
+        } else {
+            newton_schulz(rows, cols, y, u);
+        }
+        for (size_t i = 0; i < rows * cols; i++) {
+            const size_t at = x->offset + i / cols * x->length + i % cols;
+
+            w[at] = (1 - (double)s->decay) * w[at] - (double)s->rate * (double)x->scale * y[i];
+        }
+        free(u);
+    }
+}

@@ -21,5 +21,7 @@ void ref_recur(const struct sru_recur *s, const double *a, const double *w3, con
                const double *bias, const double *c0, const double *mask, double *h, double *c1);
 void ref_predict(size_t N, size_t d, size_t V, const double *h, const double *mask, const double *w,
                  const double *bias, const int32_t *targets, double *nll, double *logits);
+/* The step s describes, on its arenas as doubles: s's own are not used. */
+void ref_muon(const struct sru_muon *s, double *w, const double *g, double *m);
 
 #endif

@@ -1,0 +1,110 @@
+/* Muon: the operator against its double-precision twin on every device, and against PyTorch's numbers. */
+#include "config.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/io/safetensors.h"
+#include "src/train/optimizer.h"
+#include "tests/reference/reference.h"
+#include "tests/support.h"
+
+static char optimizers[4096];
+
+/* A matrix alone, and planes that stand in one another; what lies between them stays. */
+START_TEST(steps_are_the_twins)
+{
+    static const struct sru_muon_matrix matrices[] = {
+        { 3, 16, 48, 48, 1 }, { 800, 48, 16, 16, 1.7f }, { 1600, 24, 24, 24, 1 }, { 2300, 8, 33, 99, 2 }, { 2333, 8, 33, 99, 2 },
+        { 3100, 9, 2, 2, 1 }, { 3120, 1, 5, 5, 1 }, { 3126, 1, 1, 1, 1 },
+    };
+    struct sru_dev *dev = open_device(_i);
+    const size_t n = 3200;
+    double *w = random_array(n, 1, 1), *g = random_array(n, 1, 2), *m = random_array(n, 0.1, 3);
+    const struct sru_shape shape = { .B = 1, .T = 1, .d = 48, .p = 24, .H = 1, .V = 1, .train = true, .muon = true };
+
+    if (!dev)
+        return;
+    struct sru_muon s = {
+        .n = sizeof matrices / sizeof *matrices, .matrices = matrices, .w = to_device(dev, w, n), .g = to_device(dev, g, n),
+        .m = to_device(dev, m, n), .clip = 0.5f, .momentum = 0.95f, .rate = 0.5f, .decay = 0.25f,
+    };
+    ck_assert(!dev->ops->reserve(dev, &shape, NULL));
+    dev->ops->muon(dev, &s);
+    ref_muon(&s, w, g, m);
+    assert_near("w", n, s.w, w, 1e-5);
+    assert_near("m", n, s.m, m, 1e-6);
+    ck_assert(!dev->ops->sync(dev, NULL));
+    dev->ops->zero(dev, s.g, n * sizeof *s.g);
+    dev->ops->zero(dev, s.m, n * sizeof *s.m);
+    s.decay = 0;
+    dev->ops->muon(dev, &s);   /* nothing to go by: no step, and no NaN */
+    assert_near("w", n, s.w, w, 1e-5);
+    close_kernels(dev);
+}
+END_TEST
+
+/* Muon's steps at a rate of .02: PyTorch's parameters are in double precision, and orthogonal matrices of f32 within 1e-5. */
+static void check_muon(const struct sru_st_file *f, struct sru_dev *dev, size_t rows, size_t cols)
+{
+    enum { STEPS = 6, MOST = 1024 };
+    static float p0[MOST], g[STEPS][MOST], w[MOST];
+    static double expected[STEPS * MOST];
+    const size_t n = rows * cols;
+    const struct sru_muon_matrix x = { 0, rows, cols, cols, rows > cols ? sqrtf((float)rows / (float)cols) : 1 };
+    const struct sru_shape shape = { .B = 1, .T = 1, .d = 48, .p = 48, .H = 1, .V = 1, .train = true, .muon = true };
+    float *dw = zeros(dev, n), *dg = zeros(dev, n), *m = zeros(dev, n);
+    struct sru_optimizer o;
+    char name[32];
+
+    ck_assert(sru_optimizer_parse("muon", &o));
+    sprintf(name, "muon.%zux%zu", rows, cols);
+    ck_assert(!sru_st_read_as(f, name, "F64", 3, (size_t[]){ STEPS, rows, cols }, expected, NULL));
+    sprintf(name, "muon.%zux%zu.g", rows, cols);
+    ck_assert(!sru_st_read_as(f, name, "F32", 3, (size_t[]){ STEPS, rows, cols }, g, NULL));
+    sprintf(name, "muon.%zux%zu.p0", rows, cols);
+    ck_assert(!sru_st_read_as(f, name, "F32", 2, (size_t[]){ rows, cols }, p0, NULL));
+    ck_assert(!dev->ops->reserve(dev, &shape, NULL));
+    dev->ops->put(dev, dw, p0, n * sizeof *p0);
+    for (int i = 0; i < STEPS; i++) {
+        dev->ops->put(dev, dg, (float *)g + (size_t)i * n, n * sizeof *p0);
+        sru_optimizer_muon(&o, dev, 0.02, 1, &x, 1, dw, dg, m);
+        dev->ops->get(dev, w, dw, n * sizeof *w);
+        assert_near(name, n, w, expected + (size_t)i * n, 1e-5);
+    }
+}
+
+START_TEST(steps_are_pytorchs)
+{
+    struct sru_dev *dev = open_kernels(_i);
+    struct sru_st_file f;
+
+    if (!dev)
+        return;
+    if (access(optimizers, R_OK) != 0) {
+        printf("SKIP: no %s\n", optimizers);
+        return;
+    }
+    ck_assert(!sru_st_open(optimizers, &f, NULL));
+    check_muon(&f, dev, 16, 48);
+    check_muon(&f, dev, 32, 32);
+    check_muon(&f, dev, 48, 16);
+    sru_st_close(&f);
+    close_kernels(dev);
+}
+END_TEST
+
+int main(void)
+{
+    const char *source = getenv("srcdir");
+    Suite *s = suite_create("muon");
+    TCase *t = tcase_create("muon");
+
+    snprintf(optimizers, sizeof optimizers, "%s/../shared/optimizers/optimizers.safetensors", source ? source : ".");
+    tcase_add_loop_test(t, steps_are_the_twins, 0, (int)n_all_devices);
+    tcase_add_loop_test(t, steps_are_pytorchs, 0, (int)n_all_kernels);
+    suite_add_tcase(s, t);
+    return run_suite(s);
+}
