@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,11 +20,12 @@ START_TEST(steps_are_the_twins)
     static const struct sru_muon_matrix matrices[] = {
         { 3, 16, 48, 48, 1 }, { 800, 48, 16, 16, 1.7f }, { 1600, 24, 24, 24, 1 }, { 2300, 8, 33, 99, 2 }, { 2333, 8, 33, 99, 2 },
         { 3100, 9, 2, 2, 1 }, { 3120, 1, 5, 5, 1 }, { 3126, 1, 1, 1, 1 },
+        { 3200, 200, 330, 330, 1 }, { 70000, 330, 200, 200, 1.3f },
     };
     struct sru_dev *dev = open_device(_i);
-    const size_t n = 3200;
+    const size_t n = 136100;
     double *w = random_array(n, 1, 1), *g = random_array(n, 1, 2), *m = random_array(n, 0.1, 3);
-    const struct sru_shape shape = { .B = 1, .T = 1, .d = 48, .p = 24, .H = 1, .V = 1, .train = true, .muon = true };
+    const struct sru_shape shape = { .B = 1, .T = 1, .d = 330, .p = 200, .H = 1, .V = 1, .train = true, .muon = true };
 
     if (!dev)
         return;
@@ -43,6 +45,41 @@ START_TEST(steps_are_the_twins)
     dev->ops->muon(dev, &s);   /* nothing to go by: no step, and no NaN */
     assert_near("w", n, s.w, w, 1e-5);
     close_kernels(dev);
+}
+END_TEST
+
+enum { ROWS = 40, COLS = 100, N = 7 };
+
+/* The weights of some matrices after a step, done by so many threads. */
+static void step_by(int threads, float out[N * ROWS * COLS])
+{
+    const size_t n = N * ROWS * COLS;
+    const struct sru_shape shape = { .B = 1, .T = 1, .d = COLS, .p = ROWS, .H = 1, .V = 1, .train = true, .muon = true };
+    struct sru_muon_matrix x[N];
+    struct sru_dev *dev;
+    const int before = omp_get_max_threads();
+
+    for (size_t i = 0; i < N; i++)
+        x[i] = (struct sru_muon_matrix){ i * ROWS * COLS, ROWS, COLS, COLS, 1 };
+    omp_set_num_threads(threads);
+    ck_assert(!sru_cpu_open(NULL, SRU_PRECISION_AUTO, &dev, NULL));
+    float *w = zeros(dev, n), *g = to_device(dev, random_array(n, 1, 2), n), *m = zeros(dev, n);
+    const struct sru_muon s = { .n = N, .matrices = x, .w = w, .g = g, .m = m, .clip = 1, .momentum = 0.95f, .rate = 1 };
+    ck_assert(!dev->ops->reserve(dev, &shape, NULL));
+    dev->ops->muon(dev, &s);
+    dev->ops->get(dev, out, w, n * sizeof *out);
+    omp_set_num_threads(before);
+    close_kernels(dev);
+}
+
+START_TEST(threads_change_nothing)
+{
+    static float one[N * ROWS * COLS], three[N * ROWS * COLS];
+
+    step_by(1, one);
+    step_by(3, three);
+    ck_assert_mem_eq(one, three, sizeof one);
+    ck_assert_float_ne(one[0], 0);
 }
 END_TEST
 
@@ -104,6 +141,7 @@ int main(void)
 
     snprintf(optimizers, sizeof optimizers, "%s/../shared/optimizers/optimizers.safetensors", source ? source : ".");
     tcase_add_loop_test(t, steps_are_the_twins, 0, (int)n_all_devices);
+    tcase_add_test(t, threads_change_nothing);
     tcase_add_loop_test(t, steps_are_pytorchs, 0, (int)n_all_kernels);
     suite_add_tcase(s, t);
     return run_suite(s);

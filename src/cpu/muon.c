@@ -6,11 +6,12 @@
 
 #include <math.h>
 #include <omp.h>
+#include <string.h>
 
 #include "src/cpu/cpu.h"
 #include "src/size.h"
 
-enum { SQUARES = 4 };
+enum { SQUARES = 4, BAND = 64 };   /* rows of a symmetric product computed at once */
 
 /* A thread's room: x and its next value, and squares of the smaller side n. */
 struct room {
@@ -40,28 +41,53 @@ static void swap(sru_act **a, sru_act **b)
     *b = was;
 }
 
-/* ---- Newton-Schulz ------------------------------------------------------------------------------------------ */
+/* ---- Products, by the thread that asks ---------------------------------------------------------------------- */
 
-/* c = a b, of [n,n]. */
-static void square(struct sru_cpu *cpu, size_t n, const sru_act *a, const sru_act *b, sru_act *c)
+static void product(struct sru_cpu *cpu, struct sru_product k, const sru_act *a, const sru_act *b, sru_act *c)
 {
-    struct sru_product k = sru_act_product(cpu, n, n, n);
-
     k.alone = true;
     sru_product(cpu->products, &k, a, b, c);
+}
+
+/* Rows [from, to) of a symmetric matrix up to the diagonal, as x [to-from, to]: into c [n,n], and mirrored. */
+static void place(struct sru_cpu *cpu, size_t n, size_t from, size_t to, const sru_act *x, sru_act *c)
+{
+    const size_t bytes = cpu->dev.act_bytes;
+
+    for (size_t i = from; i < to; i++)
+        memcpy(sru_at(&cpu->dev, c, i * n), (const char *)x + (i - from) * to * bytes, to * bytes);
+    cpu->k->transpose(to - from, from, x, to, sru_at(&cpu->dev, c, from), n);
+}
+
+/* c = a b^T, of a and b [n,k], which is known to be symmetric: of a large one half is computed.  room [BAND,n]. */
+static void symmetric(struct sru_cpu *cpu, size_t n, size_t k, const sru_act *a, const sru_act *b, sru_act *c, sru_act *room)
+{
+    const size_t each = n < 3 * BAND ? n : BAND;
+
+    for (size_t from = 0; from < n; from += each) {
+        const size_t to = sru_min(from + each, n);
+        struct sru_product p = sru_act_product(cpu, to - from, to, k);
+
+        p.b = SRU_COLUMNS;
+        product(cpu, p, (const sru_act *)((const char *)a + from * k * cpu->dev.act_bytes), b, each < n ? room : c);
+        if (each < n)
+            place(cpu, n, from, to, room, c);
+    }
 }
 
 /* a = x x^T, or x^T x where that is smaller. */
 static void gram(struct sru_cpu *cpu, const struct sru_muon_matrix *s, const struct room *r)
 {
-    const size_t n = sru_min(s->rows, s->cols);
-    struct sru_product k = sru_act_product(cpu, n, n, sru_max(s->rows, s->cols));
+    struct sru_product k = sru_act_product(cpu, s->cols, s->cols, s->rows);
 
-    k.alone = true;
-    k.ta = s->rows > s->cols;
-    k.b = k.ta ? SRU_ROWS : SRU_COLUMNS;
-    sru_product(cpu->products, &k, r->x, r->x, r->a);
+    k.ta = true;
+    if (s->rows > s->cols)
+        product(cpu, k, r->x, r->x, r->a);
+    else
+        symmetric(cpu, s->rows, s->cols, r->x, r->x, r->a, r->next);
 }
+
+/* ---- Newton-Schulz ------------------------------------------------------------------------------------------ */
 
 /* x = q x, or x q. */
 static void apply(struct sru_cpu *cpu, const struct sru_muon_matrix *s, struct room *r)
@@ -69,8 +95,7 @@ static void apply(struct sru_cpu *cpu, const struct sru_muon_matrix *s, struct r
     const bool tall = s->rows > s->cols;
     struct sru_product k = sru_act_product(cpu, s->rows, s->cols, sru_min(s->rows, s->cols));
 
-    k.alone = true;
-    sru_product(cpu->products, &k, tall ? r->x : r->q, tall ? r->q : r->x, r->next);
+    product(cpu, k, tall ? r->x : r->q, tall ? r->q : r->x, r->next);
     swap(&r->x, &r->next);
 }
 
@@ -85,16 +110,16 @@ static void iterate(struct sru_cpu *cpu, const struct sru_muon_matrix *s, int ti
 
     gram(cpu, s, r);
     for (int i = 0; i < times; i++) {
-        square(cpu, n, r->a, r->a, r->p);
+        symmetric(cpu, n, n, r->a, r->a, r->p, r->next);
         cpu->k->polynomial(n, coefficients, r->a, r->p);
         if (i + 1 < times) {
-            square(cpu, n, r->p, r->a, r->z);
-            square(cpu, n, r->p, r->z, r->a);
+            symmetric(cpu, n, n, r->p, r->a, r->z, r->next);
+            symmetric(cpu, n, n, r->p, r->z, r->a, r->next);
         }
         if (i == 0) {
             swap(&r->p, &r->q);
         } else {
-            square(cpu, n, r->p, r->q, r->z);
+            symmetric(cpu, n, n, r->p, r->q, r->z, r->next);
             swap(&r->z, &r->q);
         }
     }
@@ -102,14 +127,15 @@ static void iterate(struct sru_cpu *cpu, const struct sru_muon_matrix *s, int ti
 }
 
 /*
- * Two iterations at once and then three cost less than five by themselves where one side is above 1.5 times the other.
- * All five at once would cost least, but rounding of A to bf16 grows twelvefold by each iteration.
+ * Three iterations at once and then two cost less than five by themselves where one side is above 1.5 times the other.
+ * More at once would not do in bf16: an error of A, which is in proportion to its norm, grows twelvefold by each iteration.
+ * Three come first because A is smallest then.
  */
 static void orthogonalise(struct sru_cpu *cpu, const struct sru_muon_matrix *s, struct room *r)
 {
     if (2 * sru_max(s->rows, s->cols) > 3 * sru_min(s->rows, s->cols)) {
-        iterate(cpu, s, 2, r);
         iterate(cpu, s, 3, r);
+        iterate(cpu, s, 2, r);
     } else {
         for (int i = 0; i < 5; i++)
             iterate(cpu, s, 1, r);
