@@ -146,7 +146,6 @@ static void orthogonalise(struct sru_cpu *cpu, const struct sru_muon_matrix *s, 
 
 static void step(struct sru_cpu *cpu, const struct sru_muon *s, const struct sru_muon_matrix *x, struct room r)
 {
-    const size_t bytes = cpu->dev.act_bytes;
     double sum = 0;
 
     for (size_t i = 0; i < x->rows; i++) {
@@ -162,7 +161,7 @@ static void step(struct sru_cpu *cpu, const struct sru_muon *s, const struct sru
     }
     orthogonalise(cpu, x, &r);
     for (size_t i = 0; i < x->rows; i++)
-        cpu->k->descend(x->cols, s->decay, s->rate * x->scale, (sru_act *)((char *)r.x + i * x->cols * bytes),
+        cpu->k->descend(x->cols, s->decay, s->rate * x->scale, sru_at(&cpu->dev, r.x, i * x->cols),
                         s->w + x->offset + i * x->length);
 }
 
