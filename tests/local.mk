@@ -24,6 +24,7 @@ tests_check_bench_SOURCES = tests/check_bench.c
 tests_check_bench_LDADD = libbench.la libsupport.la
 # Threads that spin while they wait take the processor from tests that run beside them.
 AM_TESTS_ENVIRONMENT = OMP_WAIT_POLICY=passive; export OMP_WAIT_POLICY; \
+  CK_DEFAULT_TIMEOUT=60; export CK_DEFAULT_TIMEOUT; \
   LSAN_OPTIONS='$(LSAN_OPTIONS)'; export LSAN_OPTIONS;
 LDADD = libsupport.la
 
