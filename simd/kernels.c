@@ -48,6 +48,7 @@ const struct sru_kernels TABLE(SRU_SET, STORAGE) = {
     .scan = scan,
     .scan_back = scan_back,
     .transpose = transpose,
+    .pack = pack,
     .update = update,
     .sumsq = sumsq,
     .momentum = momentum,

@@ -87,6 +87,12 @@ struct sru_kernels {
 
     /* x [rows,cols] to y [cols,rows]; rows of x are x_stride apart, those of y y_stride. */
     void (*transpose)(size_t rows, size_t cols, const sru_act *x, size_t x_stride, sru_act *y, size_t y_stride);
+    /*
+     * Columns [0,n), n <= 64, of f32 weights w [k,n] to what oneDNN calls BA16a64b, or BA16a64b2a in bf16: 64 columns of a
+     * row together, in bf16 a row's and the next one's by turns; zeros to 64 columns and to a multiple of 16 rows, in bf16
+     * of 32.  One of the strides is 1.
+     */
+    void (*pack)(size_t k, size_t n, const float *w, size_t k_stride, size_t n_stride, sru_act *out);
 
     void   (*update)(const struct sru_update *, size_t from, size_t to);
     double (*sumsq)(size_t n, const float *x);

@@ -1,4 +1,4 @@
-/* Kernels that only move elements: transposition. */
+/* Kernels that only move elements: transposition, and packing for products. */
 #include "simd/vec.h"
 
 /* ---- Tiles -------------------------------------------------------------------------------- */
@@ -93,4 +93,68 @@ static void transpose(size_t rows, size_t cols, const sru_act *from, size_t x_st
         else
             turn_strip(rows, n, x, x_stride, y, y_stride);
     }
+}
+
+/* ---- Packing -------------------------------------------------------------------------------- */
+
+enum { STRIP = 64, PAIR = 4 / sizeof(act) };   /* columns of a strip; elements of a word, which are neighbours in k */
+
+/* Floats i to i+W of n; zeros beyond. */
+SRU_INLINE vf load_of(const float *p, size_t i, size_t n)
+{
+    return i + W <= n ? vf_load(p + i, W) : i < n ? vf_load(p + i, n - i) : vf_set1(0);
+}
+
+/* Activations i to i + PAIR W of n. */
+SRU_INLINE vu words_of(const float *p, size_t i, size_t n)
+{
+#if SRU_BF16
+    return bf_words(load_of(p, i, n), load_of(p, i + W, n));
+#else
+    return vu_bits(load_of(p, i, n));
+#endif
+}
+
+/* Rows of w, `stride` apart: words i of all columns. */
+SRU_INLINE void pack_row(size_t k, size_t n, const float *w, size_t stride, size_t i, uint32_t *out)
+{
+    const float *a = w + PAIR * i * stride;
+
+    for (size_t j = 0; j < STRIP; j += PAIR * W) {
+        const vu row = words_of(a, j, PAIR * i < k ? n : 0);
+#if SRU_BF16
+        const vu next = words_of(a + stride, j, 2 * i + 1 < k ? n : 0);
+
+        vu_store(out + j, vu_pair_low(row, next));
+        vu_store(out + j + W, vu_pair_high(row, next));
+#else
+        vu_store(out + j, row);
+#endif
+    }
+}
+
+/* Columns j to j+W of w, `stride` apart: words i to i+W. */
+SRU_INLINE void pack_columns(size_t k, size_t n, const float *w, size_t stride, size_t i, size_t j, uint32_t *out)
+{
+    vu word[W];
+
+    SRU_UNROLL for (size_t c = 0; c < W; c++)
+        word[c] = words_of(w + (j + c) * stride, PAIR * i, j + c < n ? k : 0);
+    vu_turn(word);
+    SRU_UNROLL for (size_t c = 0; c < W; c++)
+        vu_store(out + c * STRIP + j, word[c]);
+}
+
+static void pack(size_t k, size_t n, const float *w, size_t k_stride, size_t n_stride, sru_act *out)
+{
+    const size_t words = (k + 16 * PAIR - 1) / (16 * PAIR) * 16;
+    uint32_t *to = (uint32_t *)out;
+
+    if (n_stride == 1)
+        for (size_t i = 0; i < words; i++)
+            pack_row(k, n, w, k_stride, i, to + i * STRIP);
+    else
+        for (size_t j = 0; j < STRIP; j += W)
+            for (size_t i = 0; i < words; i += W)
+                pack_columns(k, n, w, n_stride, i, j, to + i * STRIP);
 }

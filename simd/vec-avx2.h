@@ -44,13 +44,20 @@ SRU_INLINE vf bf_load(const uint16_t *p, size_t k)
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
 }
 
-SRU_INLINE void bf_store(uint16_t *p, size_t k, vf x)
+/* In the low half of each word. */
+SRU_INLINE __m256i bf_rounded(vf x)
 {
     const __m256i u = _mm256_castps_si256(x), top = _mm256_srli_epi32(u, 16);
     const __m256i odd = _mm256_and_si256(top, _mm256_set1_epi32(1));
     const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7FFF)), odd), 16);
     const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
-    const __m256i each = _mm256_blendv_epi8(rounded, _mm256_or_si256(top, _mm256_set1_epi32(0x40)), nan);
+
+    return _mm256_blendv_epi8(rounded, _mm256_or_si256(top, _mm256_set1_epi32(0x40)), nan);
+}
+
+SRU_INLINE void bf_store(uint16_t *p, size_t k, vf x)
+{
+    const __m256i each = bf_rounded(x);
     const __m128i half = _mm_packus_epi32(_mm256_castsi256_si128(each), _mm256_extracti128_si256(each, 1));
 
     if (k == W) {
@@ -61,6 +68,11 @@ SRU_INLINE void bf_store(uint16_t *p, size_t k, vf x)
         _mm_storeu_si128((void *)part, half);
         memcpy(p, part, k * sizeof *p);
     }
+}
+
+SRU_INLINE vu bf_words(vf a, vf b)
+{
+    return _mm256_permute4x64_epi64(_mm256_packus_epi32(bf_rounded(a), bf_rounded(b)), 0xD8);
 }
 
 SRU_INLINE vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
@@ -135,6 +147,7 @@ SRU_INLINE void vf_weave(float *p, vf a, vf b, vf c, vf d)
 }
 
 SRU_INLINE vu vu_load(const void *p) { return _mm256_loadu_si256(p); }
+SRU_INLINE vu vu_bits(vf x) { return _mm256_castps_si256(x); }
 SRU_INLINE void vu_store(void *p, vu x) { _mm256_storeu_si256(p, x); }
 
 SRU_INLINE vu vu_pair_low(vu a, vu b)

@@ -34,19 +34,27 @@ SRU_INLINE vf bf_load(const uint16_t *p, size_t k)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
 }
 
-SRU_INLINE void bf_store(uint16_t *p, size_t k, vf x)
+SRU_INLINE __m256i bf_half(vf x)
 {
     const __m512i u = _mm512_castps_si512(x), top = _mm512_srli_epi32(u, 16);
     const __m512i odd = _mm512_and_si512(top, _mm512_set1_epi32(1));
     const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7FFF)), odd), 16);
     const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-    const __m256i half = _mm512_cvtepi32_epi16(_mm512_mask_or_epi32(rounded, nan, top, _mm512_set1_epi32(0x40)));
+
+    return _mm512_cvtepi32_epi16(_mm512_mask_or_epi32(rounded, nan, top, _mm512_set1_epi32(0x40)));
+}
+
+SRU_INLINE void bf_store(uint16_t *p, size_t k, vf x)
+{
+    const __m256i half = bf_half(x);
 
     if (k == W)
         _mm256_storeu_si256((void *)p, half);
     else
         _mm256_mask_storeu_epi16(p, vf_lanes(k), half);
 }
+
+SRU_INLINE vu bf_words(vf a, vf b) { return _mm512_inserti64x4(_mm512_castsi256_si512(bf_half(a)), bf_half(b), 1); }
 
 SRU_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 SRU_INLINE vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
@@ -97,6 +105,7 @@ SRU_INLINE void vf_weave(float *p, vf a, vf b, vf c, vf d)
 }
 
 SRU_INLINE vu vu_load(const void *p) { return _mm512_loadu_si512(p); }
+SRU_INLINE vu vu_bits(vf x) { return _mm512_castps_si512(x); }
 SRU_INLINE void vu_store(void *p, vu x) { _mm512_storeu_si512(p, x); }
 
 SRU_INLINE vu vu_pair_low(vu a, vu b)

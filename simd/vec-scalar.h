@@ -40,6 +40,17 @@ SRU_INLINE void bf_store(uint16_t *p, size_t k, vf x)
     *p = (uint16_t)(x != x ? nan : rounded);
 }
 
+SRU_INLINE vu bf_words(vf a, vf b)
+{
+    uint16_t halves[2];
+    vu u;
+
+    bf_store(halves, 1, a);
+    bf_store(halves + 1, 1, b);
+    memcpy(&u, halves, sizeof u);
+    return u;
+}
+
 SRU_INLINE vf vf_add(vf a, vf b) { return a + b; }
 SRU_INLINE vf vf_sub(vf a, vf b) { return a - b; }
 SRU_INLINE vf vf_mul(vf a, vf b) { return a * b; }

@@ -4,6 +4,7 @@
  *   vf, vu, vd             W floats, W uint32_t, W doubles
  *   vf_load, vf_store      the first k <= W lanes; no access beyond them, lanes not loaded are 0
  *   bf_load, bf_store      the same of bf16 in memory: exact, and rounded to nearest, ties to even (NaN stays NaN)
+ *   bf_words(a, b)         bf16 of a and b as they would be stored, a's first
  *   vf_fill(x, k, y)       x with y in the lanes from k on
  *   vf_fma(a, b, c)        a b + c
  *   vf_min, vf_max(a, x)   NaN in x is kept
@@ -16,6 +17,7 @@
  *   vf_weave(p, a,b,c,d)   4W floats: those of lane l stand together, vu_order()[l] fours from p
  *   vd_squares(s, x)       s + x x
  *   vu_load, vu_store      W words that stand anywhere
+ *   vu_bits(x)             words of the same bits
  *   vu_turn(x)             W by W words transposed
  *   vu_pair_low(a, b)      of 2W halves of words each, the first W: a's and b's by turns; vu_pair_high: the others
  *

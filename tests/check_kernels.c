@@ -175,9 +175,9 @@ static const struct {
     kernel_case *run;
 } cases[] = {
     { "conversion", case_conversion }, { "random masks", case_random_masks }, { "elementwise", case_elementwise },
-    { "transpose", case_transpose }, { "optimizer", case_optimizer }, { "muon", case_muon }, { "softmax", case_softmax }, { "nll", case_nll },
-    { "norm", case_norm }, { "scan", case_scan }, { "gates", case_gates }, { "exp", case_exp },
-    { "sigmoid", case_sigmoid }, { "NaN", case_nan },
+    { "transpose", case_transpose }, { "pack", case_pack }, { "optimizer", case_optimizer }, { "muon", case_muon },
+    { "softmax", case_softmax }, { "nll", case_nll }, { "norm", case_norm }, { "scan", case_scan }, { "gates", case_gates },
+    { "exp", case_exp }, { "sigmoid", case_sigmoid }, { "NaN", case_nan },
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 

@@ -35,7 +35,7 @@ static inline double factor_of(const float *m, size_t i)
 
 typedef void kernel_case(const struct sru_kernels *k, size_t n);
 /* tests/kernels_elementwise.c */
-kernel_case case_conversion, case_random_masks, case_elementwise, case_transpose, case_optimizer, case_muon;
+kernel_case case_conversion, case_random_masks, case_elementwise, case_transpose, case_pack, case_optimizer, case_muon;
 /* tests/kernels_rows.c */
 kernel_case case_softmax, case_nll, case_norm, case_scan, case_gates, case_exp, case_sigmoid, case_nan;
 

@@ -1,4 +1,4 @@
-/* Cases of check_kernels: conversion, masks, embeddings, transposition, the optimizer. */
+/* Cases of check_kernels: conversion, masks, embeddings, transposition, packing, the optimizer. */
 #include "config.h"
 
 #include <string.h>
@@ -106,6 +106,33 @@ void case_transpose(const struct sru_kernels *k, size_t n)
         for (size_t i = 0; i < h; i++)
             for (size_t j = 0; j < w; j++)
                 expect(act_get(k, x, i * stride + j) == act_get(k, y, j * h + i), "row %zu, column %zu", i, j);
+    }
+}
+
+/* Where (i,j) of a strip stands, as kernels.h says. */
+static size_t packed_at(const struct sru_kernels *k, size_t i, size_t j)
+{
+    return k->act_bytes == 2 ? (i / 2 * 64 + j) * 2 + i % 2 : i * 64 + j;
+}
+
+void case_pack(const struct sru_kernels *k, size_t n)
+{
+    static const size_t cols[] = { 1, 3, 16, 31, 63, 64 };
+    const size_t block = k->act_bytes == 2 ? 32 : 16, rows = (n + block - 1) / block * block;
+
+    for (size_t c = 0; c < 2 * sizeof cols / sizeof *cols; c++) {
+        const size_t w = cols[c / 2], by_rows = c % 2, k_stride = by_rows ? w + 2 : 1, n_stride = by_rows ? 1 : n + 3;
+        const float *x = floats((n - 1) * k_stride + (w - 1) * n_stride + 1, 1);
+        sru_act *out = acts(k, rows * 64, 0), *right = acts(k, 1, 0);
+
+        k->pack(n, w, x, k_stride, n_stride, out);
+        for (size_t i = 0; i < rows; i++)
+            for (size_t j = 0; j < 64; j++) {
+                const float value = i < n && j < w ? x[i * k_stride + j * n_stride] : 0;
+
+                k->narrow(1, &value, right);
+                expect(act_get(k, out, packed_at(k, i, j)) == act_get(k, right, 0), "row %zu, column %zu of %zu", i, j, w);
+            }
     }
 }
 

@@ -50,7 +50,7 @@ sru_status sru_matmul_measure(const struct sru_step_product *p, bool bf16, doubl
 {
     struct product x = { .key = { .m = p->m, .n = p->n, .k = p->k, .bf16 = bf16, .c_bf16 = bf16 && !p->f32_out, .b = SRU_PACKED } };
     struct sru_spread spread;
-    sru_status status = sru_products_open(&x.products, omp_get_max_threads(), err);
+    sru_status status = sru_products_open(&x.products, NULL, omp_get_max_threads(), err);
 
     *out = (struct sru_matmul){ .rate = NAN };
     if (status)

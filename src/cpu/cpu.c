@@ -252,7 +252,7 @@ sru_status sru_cpu_open(const char *kernels, enum sru_precision precision, struc
         .act_bytes = k->act_bytes,
         .threads = omp_get_max_threads(),
     };
-    if ((status = sru_products_open(&cpu->products, cpu->dev.threads, err))) {
+    if ((status = sru_products_open(&cpu->products, k, cpu->dev.threads, err))) {
         free(cpu);
         return status;
     }

@@ -22,19 +22,29 @@ static inline sru_md_ref sru_md_of(const sru_md *md)
 #endif
 }
 
-/* A matrix [rows, cols] with the given strides, or with `any` in the layout that the product likes best. */
+/* A matrix [rows, cols] in the layout of a tag; of dnnl_format_tag_any, in the one that the product likes best. */
+static inline dnnl_status_t sru_md_tagged(sru_md *md, dnnl_data_type_t type, size_t rows, size_t cols, dnnl_format_tag_t tag)
+{
+    const dnnl_dims_t dims = { (dnnl_dim_t)rows, (dnnl_dim_t)cols };
+
+#ifdef SRU_ONEDNN_3
+    return dnnl_memory_desc_create_with_tag(md, 2, dims, type, tag);
+#else
+    return dnnl_memory_desc_init_by_tag(md, 2, dims, type, tag);
+#endif
+}
+
+/* A matrix [rows, cols] with the given strides. */
 static inline dnnl_status_t sru_md_matrix(sru_md *md, dnnl_data_type_t type, size_t rows, size_t cols, size_t row_stride,
-                                          size_t col_stride, bool any)
+                                          size_t col_stride)
 {
     const dnnl_dims_t dims = { (dnnl_dim_t)rows, (dnnl_dim_t)cols };
     const dnnl_dims_t strides = { (dnnl_dim_t)row_stride, (dnnl_dim_t)col_stride };
 
 #ifdef SRU_ONEDNN_3
-    return any ? dnnl_memory_desc_create_with_tag(md, 2, dims, type, dnnl_format_tag_any)
-               : dnnl_memory_desc_create_with_strides(md, 2, dims, type, strides);
+    return dnnl_memory_desc_create_with_strides(md, 2, dims, type, strides);
 #else
-    return any ? dnnl_memory_desc_init_by_tag(md, 2, dims, type, dnnl_format_tag_any)
-               : dnnl_memory_desc_init_by_strides(md, 2, dims, type, strides);
+    return dnnl_memory_desc_init_by_strides(md, 2, dims, type, strides);
 #endif
 }
 

@@ -24,6 +24,7 @@ struct operands {
 struct entry {
     struct sru_product key;
     bool reorder;               /* packs b instead: k, n, bf16 and ta (b's source transposed) of the key count */
+    bool direct;                /* and the kernels can: there is no primitive */
     dnnl_primitive_t primitive; /* NULL: it could not be made */
     char   by[40];
     size_t scratch_bytes;
@@ -39,6 +40,7 @@ struct thread {
 
 struct sru_products {
     dnnl_engine_t engine;
+    const struct sru_kernels *kernels;
     int threads;
     struct thread *of;                    /* [threads] */
     _Atomic(struct entry *) buckets[BUCKETS];   /* entries are added under the lock and never removed: readers need none */
@@ -69,9 +71,9 @@ static dnnl_status_t describe(struct sru_products *x, const struct sru_product *
     const size_t ldc = k->ldc ? k->ldc : k->n;
     const struct sru_product many = canonical_of(k->k, k->n, k->bf16);
 
-    if ((status = sru_md_matrix(&a, type_of(k->bf16), k->m, k->k, k->ta ? 1 : lda, k->ta ? lda : 1, false)))
+    if ((status = sru_md_matrix(&a, type_of(k->bf16), k->m, k->k, k->ta ? 1 : lda, k->ta ? lda : 1)))
         return status;
-    if ((status = sru_md_matrix(&c, type_of(k->c_bf16), k->m, k->n, ldc, 1, false)))
+    if ((status = sru_md_matrix(&c, type_of(k->c_bf16), k->m, k->n, ldc, 1)))
         return status;
     if (k->b == SRU_PACKED && !is_canonical) {
         if ((status = describe(x, &many, &canonical, true)))
@@ -81,9 +83,10 @@ static dnnl_status_t describe(struct sru_products *x, const struct sru_product *
 #else
         b = *dnnl_primitive_desc_query_md(canonical, dnnl_query_weights_md, 0);
 #endif
+    } else if (k->b == SRU_PACKED) {
+        status = sru_md_tagged(&b, type_of(k->bf16), k->k, k->n, dnnl_format_tag_any);
     } else {
-        status = sru_md_matrix(&b, type_of(k->bf16), k->k, k->n, k->b == SRU_COLUMNS ? 1 : ldb, k->b == SRU_COLUMNS ? ldb : 1,
-                               k->b == SRU_PACKED);
+        status = sru_md_matrix(&b, type_of(k->bf16), k->k, k->n, k->b == SRU_COLUMNS ? 1 : ldb, k->b == SRU_COLUMNS ? ldb : 1);
     }
     if (!status)
         status = sru_matmul_create(pd, x->engine, &a, &b, &c, k->add);
@@ -103,12 +106,25 @@ static dnnl_status_t describe_packing(struct sru_products *x, const struct sru_p
     sru_md from;
     dnnl_status_t status = describe(x, &many, matmul, true);
 
-    if (status || (status = sru_md_matrix(&from, dnnl_f32, k->k, k->n, k->ta ? 1 : k->n, k->ta ? k->k : 1, false)))
+    if (status || (status = sru_md_matrix(&from, dnnl_f32, k->k, k->n, k->ta ? 1 : k->n, k->ta ? k->k : 1)))
         return status;
     status = dnnl_reorder_primitive_desc_create(pd, sru_md_of(&from), x->engine,
                                                 dnnl_primitive_desc_query_md(*matmul, dnnl_query_weights_md, 0), x->engine, NULL);
     sru_md_destroy(&from);
     return status;
+}
+
+/* Whether the packed layout is the one that the kernels write. */
+static bool kernels_pack(const struct sru_products *x, const struct sru_product *k, dnnl_primitive_desc_t matmul)
+{
+    sru_md ours;
+
+    if (!x->kernels || (x->kernels->act_bytes == 2) != k->bf16
+        || sru_md_tagged(&ours, type_of(k->bf16), k->k, k->n, k->bf16 ? dnnl_BA16a64b2a : dnnl_BA16a64b))
+        return false;
+    const bool equal = dnnl_memory_desc_equal(sru_md_of(&ours), dnnl_primitive_desc_query_md(matmul, dnnl_query_weights_md, 0));
+    sru_md_destroy(&ours);
+    return equal;
 }
 
 static dnnl_status_t memory(struct sru_products *x, dnnl_primitive_desc_t pd, dnnl_query_t what, dnnl_memory_t *out)
@@ -129,24 +145,31 @@ static dnnl_status_t make_operands(struct sru_products *x, dnnl_primitive_desc_t
     return memory(x, pd, dnnl_query_scratchpad_md, &o->scratch);
 }
 
-static dnnl_status_t make(struct sru_products *x, struct entry *e)
+static dnnl_status_t make_primitive(struct sru_products *x, struct entry *e, dnnl_primitive_desc_t pd)
 {
-    dnnl_primitive_desc_t pd = NULL, matmul = NULL;
-    dnnl_status_t status = e->reorder ? describe_packing(x, &e->key, &pd, &matmul) : describe(x, &e->key, &pd, false);
     const size_t n = e->key.alone ? (size_t)x->threads : 1;
+    const char *by;
+    dnnl_status_t status = (e->of = calloc(n, sizeof *e->of)) ? dnnl_success : dnnl_out_of_memory;
 
-    if (!status) {
-        if (!e->reorder)
-            e->scratch_bytes = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0));
-        status = (e->of = calloc(n, sizeof *e->of)) ? dnnl_success : dnnl_out_of_memory;
-    }
+    if (!e->reorder)
+        e->scratch_bytes = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0));
     for (size_t i = 0; i < n && !status; i++)
         status = make_operands(x, pd, e->reorder, &e->of[i]);
     if (!status)
         status = dnnl_primitive_create(&e->primitive, pd);
-    const char *by;
     if (!status && !(status = dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &by)))
         snprintf(e->by, sizeof e->by, "%s", by);
+    return status;
+}
+
+static dnnl_status_t make(struct sru_products *x, struct entry *e)
+{
+    dnnl_primitive_desc_t pd = NULL, matmul = NULL;
+    dnnl_status_t status = e->reorder ? describe_packing(x, &e->key, &pd, &matmul) : describe(x, &e->key, &pd, false);
+
+    e->direct = !status && e->reorder && kernels_pack(x, &e->key, matmul);
+    if (!status && !e->direct)
+        status = make_primitive(x, e, pd);
     if (pd)
         dnnl_primitive_desc_destroy(pd);
     if (matmul)
@@ -212,7 +235,7 @@ static struct entry *find(struct sru_products *x, const struct sru_product *k, b
             e = add_entry(x, bucket, k, reorder);
         pthread_mutex_unlock(&x->lock);
     }
-    return e && e->primitive ? e : NULL;
+    return e && (e->primitive || e->direct) ? e : NULL;
 }
 
 /* ---- Computing ---------------------------------------------------------------------------------------- */
@@ -290,18 +313,37 @@ size_t sru_packed_bytes(struct sru_products *x, size_t k, size_t n, bool bf16)
     return bytes;
 }
 
+enum { STRIP = 64, PIECE = 256 };   /* columns and rows of b that a thread takes at a time */
+
+static void pack_directly(const struct sru_products *x, const struct sru_product *k, const float *w, char *packed)
+{
+    const size_t k_stride = k->ta ? 1 : k->n, n_stride = k->ta ? k->k : 1, bytes = x->kernels->act_bytes;
+    const size_t depth = sru_round_up(k->k, k->bf16 ? 32 : 16), pieces = (k->k + PIECE - 1) / PIECE;
+    const size_t items = (k->n + STRIP - 1) / STRIP * pieces;
+
+#pragma omp parallel for schedule(static) if (items > 1)
+    for (size_t i = 0; i < items; i++) {
+        const size_t at = i % pieces * PIECE, j = i / pieces * STRIP;
+
+        x->kernels->pack(sru_min(PIECE, k->k - at), sru_min(STRIP, k->n - j), w + at * k_stride + j * n_stride, k_stride, n_stride,
+                         (sru_act *)(packed + (j * depth + at * STRIP) * bytes));
+    }
+}
+
 void sru_pack(struct sru_products *x, size_t k, size_t n, bool bf16, bool transposed, const float *w, void *packed)
 {
     const struct sru_product key = { .m = 256, .n = n, .k = k, .bf16 = bf16, .c_bf16 = bf16, .ta = transposed, .b = SRU_PACKED };
     struct entry *e = find(x, &key, true);
 
-    if (!e || !run(x, e, w, NULL, packed))
+    if (e && e->direct)
+        pack_directly(x, &key, w, packed);
+    else if (!e || !run(x, e, w, NULL, packed))
         atomic_store(&x->failed, true);
 }
 
 /* ---- Opening ---------------------------------------------------------------------------------------------- */
 
-sru_status sru_products_open(struct sru_products **out, int threads, struct sru_error *err)
+sru_status sru_products_open(struct sru_products **out, const struct sru_kernels *kernels, int threads, struct sru_error *err)
 {
     struct sru_products *x = calloc(1, sizeof *x);
     bool ok;
@@ -310,6 +352,7 @@ sru_status sru_products_open(struct sru_products **out, int threads, struct sru_
     if (!x)
         return sru_fail(err, SRU_ENOMEM, "out of memory to open oneDNN");
     pthread_mutex_init(&x->lock, NULL);
+    x->kernels = kernels;
     x->threads = threads;
     ok = (x->of = calloc((size_t)threads, sizeof *x->of)) && !dnnl_engine_create(&x->engine, dnnl_cpu, 0);
     for (int i = 0; i < threads && ok; i++)

@@ -156,8 +156,9 @@ void sru_pack(struct sru_products *x, size_t k, size_t n, bool bf16, bool transp
         }
 }
 
-sru_status sru_products_open(struct sru_products **out, int threads, struct sru_error *err)
+sru_status sru_products_open(struct sru_products **out, const struct sru_kernels *kernels, int threads, struct sru_error *err)
 {
+    (void)kernels;
     (void)threads;
     *out = calloc(1, sizeof **out);
     return *out ? SRU_OK : sru_fail(err, SRU_ENOMEM, "out of memory to open the processor");

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "simd/kernels.h"
 #include "src/error.h"
 
 enum sru_operand_layout {
@@ -34,7 +35,8 @@ struct sru_product {
 /* All products of a device: its cache, and a scratchpad for each thread. */
 struct sru_products;
 
-sru_status sru_products_open(struct sru_products **out, int threads, struct sru_error *err);
+/* The kernels pack where the layout is theirs; NULL leaves all packing to oneDNN. */
+sru_status sru_products_open(struct sru_products **out, const struct sru_kernels *, int threads, struct sru_error *err);
 void sru_products_close(struct sru_products *);
 
 /*

@@ -1,0 +1,75 @@
+/* Weights packed by the kernels are those that oneDNN packs, to the bit. */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "simd/philox.h"
+#include "src/cpu/product.h"
+#include "tests/support.h"
+
+static const size_t sizes[][2] = { { 1, 1 }, { 2, 300 }, { 31, 77 }, { 33, 64 }, { 64, 129 }, { 205, 130 }, { 515, 65 }, { 600, 16 } };
+
+/* No number is denormal, nor becomes so. */
+static float *weights(size_t n)
+{
+    float *w = malloc(n * sizeof *w);
+
+    for (size_t i = 0; i < n; i++) {
+        uint32_t c[4] = { (uint32_t)i };
+
+        sru_philox(c, 3);
+        w[i] = ((float)c[0] - 2147483648.0f) / 1073741824.0f;
+    }
+    return w;
+}
+
+static void *packed(const struct sru_kernels *k, size_t which, bool bf16, bool transposed, size_t *bytes)
+{
+    const size_t depth = sizes[which][0], n = sizes[which][1];
+    struct sru_products *x;
+    float *w = weights(depth * n);
+    void *out;
+
+    ck_assert_int_eq(sru_products_open(&x, k, 2, NULL), SRU_OK);
+    *bytes = sru_packed_bytes(x, depth, n, bf16);
+    ck_assert_uint_ge(*bytes, depth * n * (bf16 ? 2 : 4));
+    out = aligned_alloc(64, (*bytes + 63) / 64 * 64);
+    memset(out, k ? 0x5A : 0xA5, *bytes);
+    sru_pack(x, depth, n, bf16, transposed, w, out);
+    ck_assert(!sru_products_failed(x));
+    sru_products_close(x);
+    free(w);
+    return out;
+}
+
+START_TEST(packing)
+{
+    const bool bf16 = _i & 1, transposed = _i & 2;
+    const struct sru_kernels *k;
+    size_t bytes;
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        void *right = packed(NULL, i, bf16, transposed, &bytes);
+
+        for (size_t set = 0; set < n_all_kernels; set++) {
+            if (sru_kernels_find(all_kernels[set], bf16, &k, NULL))
+                continue;
+            void *ours = packed(k, i, bf16, transposed, &bytes);
+            ck_assert_msg(memcmp(ours, right, bytes) == 0, "%s, [%zu,%zu]", all_kernels[set], sizes[i][0], sizes[i][1]);
+            free(ours);
+        }
+        free(right);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("product");
+    TCase *all = tcase_create("packing");
+
+    suite_add_tcase(s, all);
+    tcase_add_loop_test(all, packing, 0, 4);
+    return run_suite(s);
+}
