@@ -28,43 +28,69 @@ static bool has_avx512(void)
 extern const struct sru_kernels sru_kernels_avx512_f32, sru_kernels_avx512_bf16;
 extern const struct sru_kernels sru_kernels_avx2_f32, sru_kernels_avx2_bf16;
 #endif
+#ifdef SRU_HAVE_AVX512BF16_KERNELS
+static bool has_avx512bf16(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+}
+
+extern const struct sru_kernels sru_kernels_avx512_native_bf16;
+#endif
 extern const struct sru_kernels sru_kernels_scalar_f32, sru_kernels_scalar_bf16;
 
 static const struct {
-    const struct sru_kernels *f32, *bf16;
+    const struct sru_kernels *k;
     bool (*runs)(void);
-} sets[] = {   /* the best first */
+} tables[] = {   /* the best first, of each set and storage too */
 #ifdef SRU_HAVE_X86_KERNELS
-    { &sru_kernels_avx512_f32, &sru_kernels_avx512_bf16, has_avx512 },
-    { &sru_kernels_avx2_f32, &sru_kernels_avx2_bf16, has_avx2 },
+    { &sru_kernels_avx512_f32, has_avx512 },
+# ifdef SRU_HAVE_AVX512BF16_KERNELS
+    { &sru_kernels_avx512_native_bf16, has_avx512bf16 },
+# endif
+    { &sru_kernels_avx512_bf16, has_avx512 },
+    { &sru_kernels_avx2_f32, has_avx2 },
+    { &sru_kernels_avx2_bf16, has_avx2 },
 #endif
-    { &sru_kernels_scalar_f32, &sru_kernels_scalar_bf16, always },
+    { &sru_kernels_scalar_f32, always },
+    { &sru_kernels_scalar_bf16, always },
 };
-#define N_SETS (sizeof sets / sizeof *sets)
+#define N_TABLES (sizeof tables / sizeof *tables)
 
 static sru_status unknown(const char *name, struct sru_error *err)
 {
     char list[64] = "";
 
-    for (size_t i = N_SETS; i-- > 0;) {
+    for (size_t i = N_TABLES; i-- > 0;) {
         const size_t used = strlen(list);
 
-        snprintf(list + used, sizeof list - used, "%s%s", i == N_SETS - 1 ? "" : i == 0 ? " and " : ", ", sets[i].f32->name);
+        if (tables[i].k->act_bytes == sizeof(float))   /* every set has one */
+            snprintf(list + used, sizeof list - used, "%s%s", used == 0 ? "" : i == 0 ? " and " : ", ", tables[i].k->name);
     }
     return sru_fail(err, SRU_EINVAL, "unknown instructions '%.80s' (--cpu, SRU_CPU): this build has %s", name, list);
 }
 
 sru_status sru_kernels_find(const char *name, bool bf16, const struct sru_kernels **out, struct sru_error *err)
 {
-    for (size_t i = 0; i < N_SETS; i++) {
-        if (name && strcmp(sets[i].f32->name, name) != 0)
+    bool known = false;
+
+    for (size_t i = 0; i < N_TABLES; i++) {
+        const struct sru_kernels *k = tables[i].k;
+
+        if ((name && strcmp(k->name, name) != 0) || (k->act_bytes != sizeof(float)) != bf16)
             continue;
-        if (sets[i].runs()) {
-            *out = bf16 ? sets[i].bf16 : sets[i].f32;
+        known = true;
+        if (tables[i].runs()) {
+            *out = k;
             return SRU_OK;
         }
-        if (name)
-            return sru_fail(err, SRU_EDEVICE, "this processor cannot run the %s kernels", name);
     }
-    return unknown(name, err);
+    return known ? sru_fail(err, SRU_EDEVICE, "this processor cannot run the %s kernels", name) : unknown(name, err);
+}
+
+const struct sru_kernels *sru_kernels_at(size_t n)
+{
+    for (size_t i = 0; i < N_TABLES; i++)
+        if (tables[i].runs() && n-- == 0)
+            return tables[i].k;
+    return NULL;
 }

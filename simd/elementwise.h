@@ -11,17 +11,17 @@ static void widen(size_t n, const sru_act *x, float *y)
 
 static void narrow(size_t n, const float *x, sru_act *y)
 {
-    EACH(i, k, n, act_store(y, i, k, vf_load(x + i, k)));
+    STORE_EACH(y, i, k, n, vf_load(x + i, k));
 }
 
 static void mask(size_t n, const sru_act *x, const float *m, sru_act *y)
 {
-    EACH(i, k, n, act_store(y, i, k, vf_mul(act_load(x, i, k), mask_load(m, i, k))));
+    STORE_EACH(y, i, k, n, vf_mul(act_load(x, i, k), mask_load(m, i, k)));
 }
 
 static void embed(size_t n, const float *e, const float *m, sru_act *x)
 {
-    EACH(i, k, n, act_store(x, i, k, vf_mul(vf_load(e + i, k), mask_load(m, i, k))));
+    STORE_EACH(x, i, k, n, vf_mul(vf_load(e + i, k), mask_load(m, i, k)));
 }
 
 static void embed_back(size_t n, const sru_act *dx, const float *m, float *de)

@@ -1,6 +1,6 @@
 /*
  * One table of kernels.h.  Compiled for each instruction set (SRU_AVX512, SRU_AVX2, or neither: scalar) and each storage of
- * activations (SRU_BF16), with the compiler's flags to match.
+ * activations (SRU_BF16; with SRU_AVX512BF16 by the processor's own conversions), with the compiler's flags to match.
  */
 #include "config.h"
 
@@ -21,7 +21,9 @@
 #define TABLE_OF(set, storage) sru_kernels_##set##_##storage
 #define TABLE(set, storage) TABLE_OF(set, storage)
 
-#if SRU_BF16
+#if SRU_BF16 && defined SRU_AVX512BF16
+# define STORAGE native_bf16
+#elif SRU_BF16
 # define STORAGE bf16
 #else
 # define STORAGE f32

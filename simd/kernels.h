@@ -112,4 +112,7 @@ struct sru_kernels {
  */
 sru_status sru_kernels_find(const char *name, bool bf16, const struct sru_kernels **out, struct sru_error *err);
 
+/* Table n of all that run here, for tests; NULL after the last. */
+const struct sru_kernels *sru_kernels_at(size_t n);
+
 #endif

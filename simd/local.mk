@@ -31,3 +31,12 @@ libkernels_avx512_bf16_la_SOURCES = $(kernel_sources)
 libkernels_avx512_bf16_la_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_AVX512 -DSRU_BF16=1
 libkernels_avx512_bf16_la_CFLAGS = $(AM_CFLAGS) $(SIMD_CFLAGS) $(AVX512_CFLAGS)
 endif
+
+if AVX512BF16_KERNELS
+noinst_LTLIBRARIES += libkernels_avx512_native_bf16.la
+libkernels_la_LIBADD += libkernels_avx512_native_bf16.la
+
+libkernels_avx512_native_bf16_la_SOURCES = $(kernel_sources)
+libkernels_avx512_native_bf16_la_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_AVX512 -DSRU_AVX512BF16 -DSRU_BF16=1
+libkernels_avx512_native_bf16_la_CFLAGS = $(AM_CFLAGS) $(SIMD_CFLAGS) $(AVX512_CFLAGS) -mavx512bf16
+endif

@@ -13,7 +13,14 @@ SRU_INLINE vf norm_sum(const struct sru_norm_row *s, size_t i, size_t k)
 
 static void norm_none(const struct sru_norm_row *s)
 {
-    EACH(i, k, s->n, act_store(s->y, i, k, vf_mul(norm_sum(s, i, k), mask_load(s->m, i, k))));
+    STORE_EACH(s->y, i, k, s->n, vf_mul(norm_sum(s, i, k), mask_load(s->m, i, k)));
+}
+
+SRU_INLINE vf norm_y(const struct sru_norm_row *s, size_t i, size_t k, vf centre, vf inverse)
+{
+    const vf x = vf_mul(vf_sub(vf_load(s->room + i, k), centre), inverse);
+
+    return vf_mul(vf_fma(x, vf_load(s->gamma + i, k), vf_load(s->beta + i, k)), mask_load(s->m, i, k));
 }
 
 static void norm(const struct sru_norm_row *s)
@@ -42,12 +49,7 @@ static void norm(const struct sru_norm_row *s)
     });
     const float inverse = 1.0f / sqrtf(sum_of_4(square) / (float)s->n + 1e-5f);
 
-    EACH(i, k, s->n, {
-        const vf x = vf_mul(vf_sub(vf_load(s->room + i, k), centre), vf_set1(inverse));
-        const vf y = vf_fma(x, vf_load(s->gamma + i, k), vf_load(s->beta + i, k));
-
-        act_store(s->y, i, k, vf_mul(y, mask_load(s->m, i, k)));
-    });
+    STORE_EACH(s->y, i, k, s->n, norm_y(s, i, k, centre, vf_set1(inverse)));
     if (s->stats) {
         s->stats[0] = mean;
         s->stats[1] = inverse;

@@ -31,7 +31,7 @@ static void softmax(size_t n, float factor, float *s, sru_act *p)
 {
     const vf inverse = vf_set1(1.0f / exponentials(n, largest(n, s), factor, s));
 
-    EACH(i, k, n, act_store(p, i, k, vf_mul(vf_load(s + i, k), inverse)));
+    STORE_EACH(p, i, k, n, vf_mul(vf_load(s + i, k), inverse));
 }
 
 static void softmax_back(size_t n, float factor, const sru_act *p, const float *m, const float *dp, sru_act *ds)
@@ -44,11 +44,7 @@ static void softmax_back(size_t n, float factor, const sru_act *p, const float *
     });
 
     const vf mean = vf_set1(sum_of_4(sum));
-    EACH(i, k, n, {
-        const vf above = vf_sub(vf_mul(mask_load(m, i, k), vf_load(dp + i, k)), mean);
-
-        act_store(ds, i, k, vf_mul(vf_mul(act_load(p, i, k), above), by));
-    });
+    STORE_EACH(ds, i, k, n, vf_mul(vf_mul(act_load(p, i, k), by), vf_sub(vf_mul(mask_load(m, i, k), vf_load(dp + i, k)), mean)));
 }
 
 static float nll(size_t V, float *logits, int32_t target, float factor, sru_act *d)
@@ -59,7 +55,7 @@ static float nll(size_t V, float *logits, int32_t target, float factor, sru_act 
     if (factor != 0) {
         const float by = factor / sum;
 
-        EACH(i, k, V, act_store(d, i, k, vf_mul(vf_load(logits + i, k), vf_set1(by))));
+        STORE_EACH(d, i, k, V, vf_mul(vf_load(logits + i, k), vf_set1(by)));
         act_store(d, (size_t)target, 1, vf_set1(logits[target] * by - factor));
     }
     return logf(sum) + (top - hit);

@@ -1,4 +1,4 @@
-/* Vectors of AVX-512 F, BW, CD, DQ and VL.  See vec.h. */
+/* Vectors of AVX-512 F, BW, CD, DQ and VL, with SRU_AVX512BF16 of BF16 too.  See vec.h. */
 #include <immintrin.h>
 
 #define SRU_SET avx512
@@ -34,6 +34,10 @@ SRU_INLINE vf bf_load(const uint16_t *p, size_t k)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
 }
 
+#ifdef SRU_AVX512BF16
+SRU_INLINE __m256i bf_half(vf x) { return (__m256i)_mm512_cvtneps_pbh(x); }
+SRU_INLINE vu bf_words(vf a, vf b) { return (__m512i)_mm512_cvtne2ps_pbh(b, a); }
+#else
 SRU_INLINE __m256i bf_half(vf x)
 {
     const __m512i u = _mm512_castps_si512(x), top = _mm512_srli_epi32(u, 16);
@@ -44,6 +48,9 @@ SRU_INLINE __m256i bf_half(vf x)
     return _mm512_cvtepi32_epi16(_mm512_mask_or_epi32(rounded, nan, top, _mm512_set1_epi32(0x40)));
 }
 
+SRU_INLINE vu bf_words(vf a, vf b) { return _mm512_inserti64x4(_mm512_castsi256_si512(bf_half(a)), bf_half(b), 1); }
+#endif
+
 SRU_INLINE void bf_store(uint16_t *p, size_t k, vf x)
 {
     const __m256i half = bf_half(x);
@@ -53,8 +60,6 @@ SRU_INLINE void bf_store(uint16_t *p, size_t k, vf x)
     else
         _mm256_mask_storeu_epi16(p, vf_lanes(k), half);
 }
-
-SRU_INLINE vu bf_words(vf a, vf b) { return _mm512_inserti64x4(_mm512_castsi256_si512(bf_half(a)), bf_half(b), 1); }
 
 SRU_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 SRU_INLINE vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }

@@ -21,7 +21,7 @@
  *   vu_turn(x)             W by W words transposed
  *   vu_pair_low(a, b)      of 2W halves of words each, the first W: a's and b's by turns; vu_pair_high: the others
  *
- * Not vcvtneps2bf16 and its kin: they flush denormals.
+ * AVX512_BF16's conversions make zeros of denormals, for which activations have no use; the other sets keep them.
  */
 #ifndef SRU_SIMD_VEC_H
 #define SRU_SIMD_VEC_H
@@ -83,6 +83,24 @@
         }                                                       \
     } while (0)
 
+/* Elements i to i+k of activations y become x, for all n: two whole vectors at a time, a line of cache in bf16, then what is left. */
+#define STORE_EACH(y, i, k, n, x)                               \
+    do {                                                        \
+        size_t i = 0;                                           \
+        while (i + 2 * W <= (n)) {                              \
+            enum { k = W };                                     \
+            const vf first = (x);                               \
+            i += W;                                             \
+            const vf second = (x);                              \
+            i += W;                                             \
+            act_store_2(y, i - 2 * W, first, second);           \
+        }                                                       \
+        for (; i < (n); i += W) {                               \
+            const size_t k = (n) - i < W ? (n) - i : W;         \
+            act_store(y, i, k, x);                              \
+        }                                                       \
+    } while (0)
+
 SRU_INLINE float sum_of_4(const vf s[4])
 {
     return vf_sum(vf_add(vf_add(s[0], s[1]), vf_add(s[2], s[3])));
@@ -100,6 +118,11 @@ SRU_INLINE void act_store(sru_act *p, size_t i, size_t k, vf x)
 {
     bf_store((act *)p + i, k, x);
 }
+
+SRU_INLINE void act_store_2(sru_act *p, size_t i, vf low, vf high)
+{
+    vu_store((act *)p + i, bf_words(low, high));
+}
 #else
 typedef float act;
 SRU_INLINE vf act_load(const sru_act *p, size_t i, size_t k)
@@ -110,6 +133,12 @@ SRU_INLINE vf act_load(const sru_act *p, size_t i, size_t k)
 SRU_INLINE void act_store(sru_act *p, size_t i, size_t k, vf x)
 {
     vf_store((act *)p + i, k, x);
+}
+
+SRU_INLINE void act_store_2(sru_act *p, size_t i, vf low, vf high)
+{
+    act_store(p, i, W, low);
+    act_store(p, i + W, W, high);
 }
 #endif
 

@@ -14,6 +14,12 @@ static uint32_t bits_of(float x)
     return u;
 }
 
+/* In bf16 a denormal may become 0 of its sign. */
+static bool flushed(const struct sru_kernels *k, float from, float to)
+{
+    return k->act_bytes == 2 && fabsf(from) < 0x1p-126f && bits_of(to) == (bits_of(from) & 0x80000000u);
+}
+
 /* Every float of a stride, so with denormals, infinities and NaN. */
 void case_conversion(const struct sru_kernels *k, size_t n)
 {
@@ -33,7 +39,8 @@ void case_conversion(const struct sru_kernels *k, size_t n)
             const uint32_t u = bits_of(x[i]), odd = u >> 16 & 1;
             const uint32_t right = k->act_bytes == 4 ? u : (u + 0x7FFF + odd) & 0xFFFF0000u;
 
-            expect(isnan(x[i]) ? isnan(back[i]) : bits_of(back[i]) == right, "%08x becomes %08x", u, bits_of(back[i]));
+            expect(isnan(x[i]) ? isnan(back[i]) : bits_of(back[i]) == right || flushed(k, x[i], back[i]), "%08x becomes %08x", u,
+                   bits_of(back[i]));
         }
     }
 }
