@@ -28,6 +28,9 @@ static bool has_avx512(void)
 extern const struct sru_kernels sru_kernels_avx512_f32, sru_kernels_avx512_bf16;
 extern const struct sru_kernels sru_kernels_avx2_f32, sru_kernels_avx2_bf16;
 #endif
+#ifdef SRU_HAVE_NEON_KERNELS
+extern const struct sru_kernels sru_kernels_neon_f32, sru_kernels_neon_bf16;
+#endif
 extern const struct sru_kernels sru_kernels_scalar_f32, sru_kernels_scalar_bf16;
 
 static const struct {
@@ -37,6 +40,9 @@ static const struct {
 #ifdef SRU_HAVE_X86_KERNELS
     { &sru_kernels_avx512_f32, &sru_kernels_avx512_bf16, has_avx512 },
     { &sru_kernels_avx2_f32, &sru_kernels_avx2_bf16, has_avx2 },
+#endif
+#ifdef SRU_HAVE_NEON_KERNELS
+    { &sru_kernels_neon_f32, &sru_kernels_neon_bf16, always },   /* no aarch64 is without */
 #endif
     { &sru_kernels_scalar_f32, &sru_kernels_scalar_bf16, always },
 };

@@ -7,7 +7,7 @@ unit_tests = tests/check_error tests/check_files tests/check_ops tests/check_ops
   tests/check_conformance tests/check_text tests/check_train tests/check_muon tests/check_model tests/check_sample tests/check_kernels \
   tests/check_bench
 check_PROGRAMS += $(unit_tests)
-TESTS += $(unit_tests) tests/commands.sh tests/manual.sh
+TESTS += $(unit_tests) tests/commands.sh tests/manual.sh tests/neon.sh
 tests_check_error_SOURCES = tests/check_error.c
 tests_check_files_SOURCES = tests/check_files.c
 tests_check_ops_SOURCES = tests/check_ops.c tests/gradient.h tests/gradient.c
@@ -25,7 +25,7 @@ tests_check_bench_LDADD = libbench.la libsupport.la
 # Threads that spin while they wait take the processor from tests that run beside them.
 AM_TESTS_ENVIRONMENT = OMP_WAIT_POLICY=passive; export OMP_WAIT_POLICY; \
   CK_DEFAULT_TIMEOUT=60; export CK_DEFAULT_TIMEOUT; \
-  LSAN_OPTIONS='$(LSAN_OPTIONS)'; export LSAN_OPTIONS;
+  LSAN_OPTIONS='$(LSAN_OPTIONS)'; export LSAN_OPTIONS; $(neon_environment)
 LDADD = libsupport.la
 
 # Not a test by itself: tests/commands.sh compares it with eval.
@@ -35,3 +35,5 @@ tests_score_LDADD = libsru.la -lm
 
 EXTRA_DIST += tests/bench/README tests/lsan.supp tests/commands.sh tests/manual.sh
 EXTRA_DIST += tests/bench/peers tests/bench/peers.py tests/bench/peers_torch.py
+
+include tests/neon.mk
