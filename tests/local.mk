@@ -19,7 +19,7 @@ tests_check_muon_SOURCES = tests/check_muon.c
 tests_check_model_SOURCES = tests/check_model.c
 tests_check_sample_SOURCES = tests/check_sample.c
 tests_check_kernels_SOURCES = tests/check_kernels.c tests/kernels.h tests/kernels_elementwise.c tests/kernels_rows.c \
-  tests/kernels_exp.c
+  tests/kernels_exp.c tests/kernels_edges.c
 tests_check_bench_SOURCES = tests/check_bench.c
 tests_check_bench_LDADD = libbench.la libsupport.la
 # Threads that spin while they wait take the processor from tests that run beside them.
