@@ -36,6 +36,9 @@ static bool has_avx512bf16(void)
 
 extern const struct sru_kernels sru_kernels_avx512_native_bf16;
 #endif
+#ifdef SRU_HAVE_NEON_KERNELS
+extern const struct sru_kernels sru_kernels_neon_f32, sru_kernels_neon_bf16;
+#endif
 extern const struct sru_kernels sru_kernels_scalar_f32, sru_kernels_scalar_bf16;
 
 static const struct {
@@ -50,6 +53,10 @@ static const struct {
     { &sru_kernels_avx512_bf16, has_avx512 },
     { &sru_kernels_avx2_f32, has_avx2 },
     { &sru_kernels_avx2_bf16, has_avx2 },
+#endif
+#ifdef SRU_HAVE_NEON_KERNELS
+    { &sru_kernels_neon_f32, always },   /* no aarch64 is without */
+    { &sru_kernels_neon_bf16, always },
 #endif
     { &sru_kernels_scalar_f32, always },
     { &sru_kernels_scalar_bf16, always },

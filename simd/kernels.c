@@ -1,6 +1,6 @@
 /*
- * One table of kernels.h.  Compiled for each instruction set (SRU_AVX512, SRU_AVX2, or neither: scalar) and each storage of
- * activations (SRU_BF16; with SRU_AVX512BF16 by the processor's own conversions), with the compiler's flags to match.
+ * One table of kernels.h.  Compiled for each instruction set (SRU_AVX512, SRU_AVX2, SRU_NEON, or none: scalar) and each storage
+ * of activations (SRU_BF16; with SRU_AVX512BF16 by the processor's own conversions), with the compiler's flags to match.
  */
 #include "config.h"
 

@@ -4,7 +4,7 @@ libkernels_la_SOURCES = simd/dispatch.c simd/kernels.h
 libkernels_la_LIBADD = libkernels_scalar_f32.la libkernels_scalar_bf16.la
 KERNEL_LIBS = libkernels.la
 kernel_sources = simd/kernels.c simd/kernels.h simd/philox.h simd/vec.h simd/vec-scalar.h simd/vec-avx2.h simd/vec-avx512.h \
-  simd/exp.h simd/elementwise.h simd/layout.h simd/norm.h simd/optimizer.h simd/muon.h simd/scan.h simd/softmax.h
+  simd/vec-neon.h simd/exp.h simd/elementwise.h simd/layout.h simd/norm.h simd/optimizer.h simd/muon.h simd/scan.h simd/softmax.h
 
 libkernels_scalar_f32_la_SOURCES = $(kernel_sources)
 libkernels_scalar_f32_la_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_BF16=0
@@ -39,4 +39,16 @@ libkernels_la_LIBADD += libkernels_avx512_native_bf16.la
 libkernels_avx512_native_bf16_la_SOURCES = $(kernel_sources)
 libkernels_avx512_native_bf16_la_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_AVX512 -DSRU_AVX512BF16 -DSRU_BF16=1
 libkernels_avx512_native_bf16_la_CFLAGS = $(AM_CFLAGS) $(SIMD_CFLAGS) $(AVX512_CFLAGS) -mavx512bf16
+endif
+
+if NEON_KERNELS
+noinst_LTLIBRARIES += libkernels_neon_f32.la libkernels_neon_bf16.la
+libkernels_la_LIBADD += libkernels_neon_f32.la libkernels_neon_bf16.la
+
+libkernels_neon_f32_la_SOURCES = $(kernel_sources)
+libkernels_neon_f32_la_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_NEON -DSRU_BF16=0
+libkernels_neon_f32_la_CFLAGS = $(AM_CFLAGS) $(SIMD_CFLAGS)
+libkernels_neon_bf16_la_SOURCES = $(kernel_sources)
+libkernels_neon_bf16_la_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_NEON -DSRU_BF16=1
+libkernels_neon_bf16_la_CFLAGS = $(AM_CFLAGS) $(SIMD_CFLAGS)
 endif

@@ -1,52 +1,64 @@
-/* Vectors of one float, for any processor.  See vec.h. */
+/*
+ * Vectors of four floats in the compiler's own words, for any processor: SSE2 on x86-64, single floats where there is
+ * nothing better.  See vec.h.
+ */
 #define SRU_SET scalar
 
-typedef float vf;
-typedef uint32_t vu;
-typedef double vd;
+typedef float vf __attribute__((vector_size(16)));
+typedef uint32_t vu __attribute__((vector_size(16)));
+typedef int32_t vi __attribute__((vector_size(16)));
+typedef double vd2 __attribute__((vector_size(16)));
+typedef uint16_t vh __attribute__((vector_size(8)));
+typedef uint16_t vh2 __attribute__((vector_size(16)));
+typedef struct { vd2 low, high; } vd;
 
-enum { W = 1 };
+enum { W = 4 };
 
-/* k is 1 wherever these are called. */
-#define SRU_ONE(k) ((void)(k))
-
-SRU_INLINE vu vu_bits(vf x)
+SRU_INLINE vf vf_load(const float *p, size_t k)
 {
-    vu u;
+    vf x = { 0 };
 
-    memcpy(&u, &x, sizeof u);
-    return u;
-}
-
-SRU_INLINE vf vf_bits(vu u)
-{
-    vf x;
-
-    memcpy(&x, &u, sizeof x);
+    memcpy(&x, p, k * sizeof *p);
     return x;
 }
 
-SRU_INLINE vf vf_load(const float *p, size_t k) { SRU_ONE(k); return *p; }
-SRU_INLINE void vf_store(float *p, size_t k, vf x) { SRU_ONE(k); *p = x; }
-SRU_INLINE vf vf_fill(vf x, size_t k, vf y) { SRU_ONE(k); (void)y; return x; }
-SRU_INLINE vf vf_set1(float x) { return x; }
+SRU_INLINE void vf_store(float *p, size_t k, vf x) { memcpy(p, &x, k * sizeof *p); }
+SRU_INLINE vf vf_set1(float x) { return (vf){ x, x, x, x }; }
+SRU_INLINE vu vu_set1(uint32_t x) { return (vu){ x, x, x, x }; }
 
-SRU_INLINE vf bf_load(const uint16_t *p, size_t k) { SRU_ONE(k); return vf_bits((vu)*p << 16); }
+/* y where m is all ones, x where it is 0 */
+SRU_INLINE vf vf_choose(vi m, vf x, vf y) { return (vf)(((vi)y & m) | ((vi)x & ~m)); }
+
+SRU_INLINE vf vf_fill(vf x, size_t k, vf y)
+{
+    const int32_t n = (int32_t)k;
+
+    return k == W ? x : vf_choose((vi){ n, n, n, n } > (vi){ 0, 1, 2, 3 }, y, x);
+}
+
+SRU_INLINE vf bf_load(const uint16_t *p, size_t k)
+{
+    vh half = { 0 };
+
+    memcpy(&half, p, k * sizeof *p);
+    return (vf)(__builtin_convertvector(half, vu) << 16);
+}
+
 SRU_INLINE void bf_store(uint16_t *p, size_t k, vf x)
 {
-    const vu u = vu_bits(x), nan = u >> 16 | 0x40, rounded = (u + 0x7FFF + (u >> 16 & 1)) >> 16;
+    const vu u = (vu)x, rounded = u + 0x7FFF + (u >> 16 & 1);
+    const vh half = __builtin_convertvector((vu)vf_choose(x == x, (vf)(u | 0x400000), (vf)rounded) >> 16, vh);
 
-    SRU_ONE(k);
-    *p = (uint16_t)(x != x ? nan : rounded);
+    memcpy(p, &half, k * sizeof *p);
 }
 
 SRU_INLINE vu bf_words(vf a, vf b)
 {
-    uint16_t halves[2];
+    uint16_t halves[2 * W];
     vu u;
 
-    bf_store(halves, 1, a);
-    bf_store(halves + 1, 1, b);
+    bf_store(halves, W, a);
+    bf_store(halves + W, W, b);
     memcpy(&u, halves, sizeof u);
     return u;
 }
@@ -56,44 +68,49 @@ SRU_INLINE vf vf_sub(vf a, vf b) { return a - b; }
 SRU_INLINE vf vf_mul(vf a, vf b) { return a * b; }
 SRU_INLINE vf vf_div(vf a, vf b) { return a / b; }
 SRU_INLINE vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
-SRU_INLINE vf vf_sqrt(vf x) { return __builtin_sqrtf(x); }
-SRU_INLINE vf vf_abs(vf x) { return __builtin_fabsf(x); }
-SRU_INLINE vf vf_min(vf a, vf x) { return a < x ? a : x; }
-SRU_INLINE vf vf_max(vf a, vf x) { return a > x ? a : x; }
-SRU_INLINE vf vf_zero_below(vf x, vf a, vf y) { return x < a ? 0.0f : y; }
-SRU_INLINE float vf_sum(vf x) { return x; }
-SRU_INLINE float vf_top(vf x) { return x; }
+SRU_INLINE vf vf_sqrt(vf x)
+{
+    for (int i = 0; i < W; i++)
+        x[i] = __builtin_sqrtf(x[i]);
+    return x;
+}
+
+SRU_INLINE vf vf_abs(vf x) { return (vf)((vu)x & 0x7FFFFFFF); }
+SRU_INLINE vf vf_min(vf a, vf x) { return vf_choose(a < x, x, a); }
+SRU_INLINE vf vf_max(vf a, vf x) { return vf_choose(a > x, x, a); }
+SRU_INLINE vf vf_zero_below(vf x, vf a, vf y) { return (vf)((vi)y & ~(x < a)); }
+SRU_INLINE float vf_sum(vf x) { return (x[0] + x[2]) + (x[1] + x[3]); }
+SRU_INLINE float vf_top(vf x)
+{
+    const float a = x[0] > x[2] ? x[0] : x[2], b = x[1] > x[3] ? x[1] : x[3];
+
+    return a > b ? a : b;
+}
 
 /* Adding 1.5 * 2^23 rounds to a whole number, and leaves it in the low bits. */
 SRU_INLINE vf vf_round(vf x) { return (x + 12582912.0f) - 12582912.0f; }
 SRU_INLINE vf vf_scale(vf y, vf n)
 {
-    const vu whole = vu_bits(n + 12582912.0f) - 0x4B400000u, half = (vu)((int32_t)whole >> 1);
+    const vi whole = (vi)(n + 12582912.0f) - 0x4B400000, half = whole >> 1;
 
-    return y * vf_bits((half + 127) << 23) * vf_bits((whole - half + 127) << 23);   /* 2^128 alone is no float */
+    return y * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);   /* 2^128 alone is no float */
 }
 
-SRU_INLINE vu vu_set1(uint32_t x) { return x; }
 SRU_INLINE vu vu_add(vu a, vu b) { return a + b; }
 SRU_INLINE vu vu_sub(vu a, vu b) { return a - b; }
 SRU_INLINE vu vu_xor(vu a, vu b) { return a ^ b; }
-SRU_INLINE vu vu_less(vu a, vu b) { return a < b ? ~(vu)0 : 0; }
-SRU_INLINE vf vf_unless(vu u, vf y) { return u ? 0.0f : y; }
+SRU_INLINE vu vu_less(vu a, vu b) { return (vu)(a < b); }
+SRU_INLINE vf vf_unless(vu u, vf y) { return (vf)((vu)y & ~u); }
+
 SRU_INLINE vu vu_wide(vu a, vu b, vu *hi)
 {
-    const uint64_t product = (uint64_t)a * b;
+    for (int i = 0; i < W; i++) {
+        const uint64_t product = (uint64_t)a[i] * b[i];
 
-    *hi = (vu)(product >> 32);
-    return (vu)product;
-}
-
-SRU_INLINE vu vu_order(void) { return 0; }
-SRU_INLINE void vf_weave(float *p, vf a, vf b, vf c, vf d)
-{
-    p[0] = a;
-    p[1] = b;
-    p[2] = c;
-    p[3] = d;
+        a[i] = (uint32_t)product;
+        (*hi)[i] = (uint32_t)(product >> 32);
+    }
+    return a;
 }
 
 SRU_INLINE vu vu_load(const void *p)
@@ -104,21 +121,53 @@ SRU_INLINE vu vu_load(const void *p)
     return u;
 }
 
+SRU_INLINE vu vu_bits(vf x) { return (vu)x; }
 SRU_INLINE void vu_store(void *p, vu x) { memcpy(p, &x, sizeof x); }
-SRU_INLINE void vu_turn(vu x[W]) { (void)x; }
 
-/* The first half in memory is the low one of a little-endian word. */
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-SRU_INLINE vu vu_pair_low(vu a, vu b) { return (a & 0xFFFF0000u) | b >> 16; }
-SRU_INLINE vu vu_pair_high(vu a, vu b) { return a << 16 | (b & 0xFFFFu); }
-#else
-SRU_INLINE vu vu_pair_low(vu a, vu b) { return (a & 0xFFFFu) | b << 16; }
-SRU_INLINE vu vu_pair_high(vu a, vu b) { return a >> 16 | (b & 0xFFFF0000u); }
-#endif
+SRU_INLINE vu vu_pair_low(vu a, vu b)
+{
+    const vh2 x = (vh2)a, y = (vh2)b;
 
-SRU_INLINE vd vd_zero(void) { return 0; }
-SRU_INLINE vd vd_add(vd a, vd b) { return a + b; }
-SRU_INLINE vd vd_squares(vd s, vf x) { return s + (double)x * x; }
-SRU_INLINE double vd_sum(vd x) { return x; }
+    return (vu)(vh2){ x[0], y[0], x[1], y[1], x[2], y[2], x[3], y[3] };
+}
 
-#undef SRU_ONE
+SRU_INLINE vu vu_pair_high(vu a, vu b)
+{
+    const vh2 x = (vh2)a, y = (vh2)b;
+
+    return (vu)(vh2){ x[4], y[4], x[5], y[5], x[6], y[6], x[7], y[7] };
+}
+
+SRU_INLINE vu two_low(vu a, vu b) { return (vu){ a[0], b[0], a[1], b[1] }; }
+SRU_INLINE vu two_high(vu a, vu b) { return (vu){ a[2], b[2], a[3], b[3] }; }
+SRU_INLINE void vu_turn(vu x[W])
+{
+    const vu ac0 = two_low(x[0], x[2]), ac1 = two_high(x[0], x[2]);
+    const vu bd0 = two_low(x[1], x[3]), bd1 = two_high(x[1], x[3]);
+
+    x[0] = two_low(ac0, bd0);
+    x[1] = two_high(ac0, bd0);
+    x[2] = two_low(ac1, bd1);
+    x[3] = two_high(ac1, bd1);
+}
+
+SRU_INLINE vu vu_order(void) { return (vu){ 0, 1, 2, 3 }; }
+SRU_INLINE void vf_weave(float *p, vf a, vf b, vf c, vf d)
+{
+    vu x[W] = { (vu)a, (vu)b, (vu)c, (vu)d };
+
+    vu_turn(x);
+    for (int i = 0; i < W; i++)
+        vu_store(p + W * i, x[i]);
+}
+
+SRU_INLINE vd vd_zero(void) { return (vd){ { 0 }, { 0 } }; }
+SRU_INLINE vd vd_add(vd a, vd b) { return (vd){ a.low + b.low, a.high + b.high }; }
+SRU_INLINE vd vd_squares(vd s, vf x)
+{
+    const vd2 low = { (double)x[0], (double)x[1] }, high = { (double)x[2], (double)x[3] };
+
+    return (vd){ s.low + low * low, s.high + high * high };
+}
+
+SRU_INLINE double vd_sum(vd x) { return (x.low[0] + x.high[0]) + (x.low[1] + x.high[1]); }

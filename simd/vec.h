@@ -44,6 +44,8 @@
 # include "simd/vec-avx512.h"
 #elif defined SRU_AVX2
 # include "simd/vec-avx2.h"
+#elif defined SRU_NEON
+# include "simd/vec-neon.h"
 #else
 # include "simd/vec-scalar.h"
 #endif

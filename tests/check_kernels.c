@@ -27,30 +27,33 @@ void expect(bool ok, const char *fmt, ...)
     va_end(args);
 }
 
-enum { GUARD = 128, BLOCKS = 512 };
+enum { GUARD = 128, BLOCKS = 1024 };
 static struct { unsigned char *p; size_t bytes; } blocks[BLOCKS];
 static size_t n_blocks;
 
-/* Memory of the case's; what follows it must stay as it is. */
+/* Memory of the case's; what stands before and after it must stay as it is. */
 static void *block(size_t bytes)
 {
-    unsigned char *p = malloc(bytes + GUARD);
+    unsigned char *p = malloc(bytes + 2 * GUARD);
 
     if (!p || n_blocks == BLOCKS)
         abort();
-    memset(p, 0xFF, bytes);   /* NaN in either storage */
-    memset(p + bytes, 0x5A, GUARD);
+    memset(p, 0x5A, bytes + 2 * GUARD);
+    memset(p + GUARD, 0xFF, bytes);   /* NaN in either storage */
     blocks[n_blocks].p = p;
     blocks[n_blocks++].bytes = bytes;
-    return p;
+    return p + GUARD;
 }
 
 static void release(void)
 {
     while (n_blocks > 0) {
-        n_blocks--;
-        for (size_t i = 0; i < GUARD; i++)
-            expect(blocks[n_blocks].p[blocks[n_blocks].bytes + i] == 0x5A, "array %zu: written beyond its end", n_blocks);
+        const unsigned char *p = blocks[--n_blocks].p, *end = p + GUARD + blocks[n_blocks].bytes;
+
+        for (size_t i = 0; i < GUARD; i++) {
+            expect(p[i] == 0x5A, "array %zu: written before its beginning", n_blocks);
+            expect(end[i] == 0x5A, "array %zu: written beyond its end", n_blocks);
+        }
         free(blocks[n_blocks].p);
     }
 }
@@ -177,7 +180,8 @@ static const struct {
     { "conversion", case_conversion }, { "random masks", case_random_masks }, { "elementwise", case_elementwise },
     { "transpose", case_transpose }, { "pack", case_pack }, { "optimizer", case_optimizer }, { "muon", case_muon },
     { "softmax", case_softmax }, { "nll", case_nll }, { "norm", case_norm }, { "scan", case_scan }, { "gates", case_gates },
-    { "exp", case_exp }, { "sigmoid", case_sigmoid }, { "NaN", case_nan },
+    { "exp", case_exp }, { "sigmoid", case_sigmoid }, { "NaN", case_nan }, { "NaN, backward", case_nan_back },
+    { "NaN in scans", case_nan_scan }, { "wide gates", case_wide_gates },
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
@@ -204,11 +208,22 @@ static const char *run_case(int which)
     return NULL;
 }
 
+static void print_sets(void)
+{
+    const struct sru_kernels *k;
+
+    printf("kernels:");
+    for (size_t table = 0; (k = sru_kernels_at(table)); table++)
+        printf(" %s (%s)", k->name, k->act_bytes == 2 ? "bf16" : "f32");
+    printf("\n");
+}
+
 #ifdef SRU_NO_CHECK
 int main(void)
 {
     int failed = 0;
 
+    print_sets();
     for (int i = 0; i < N_CASES; i++) {
         const char *message = run_case(i);
 
@@ -236,6 +251,8 @@ int main(void)
     TCase *all = tcase_create("kernels");
     SRunner *runner = srunner_create(s);
 
+    print_sets();
+    fflush(stdout);   /* the cases are run by children */
     suite_add_tcase(s, all);
     tcase_set_timeout(all, 120);
     tcase_add_loop_test(all, one_case, 0, N_CASES);

@@ -10,7 +10,7 @@
 void expect(bool ok, const char *fmt, ...) SRU_PRINTF(2, 3);
 
 /*
- * Arrays of the case's, freed after it; what follows them must stay as it is.
+ * Arrays of the case's, freed after it; what stands before and after them must stay as it is.
  * Random ones are uniform in [-scale, scale); acts of scale 0 hold NaN.
  */
 float *floats(size_t n, double scale);
@@ -37,6 +37,10 @@ typedef void kernel_case(const struct sru_kernels *k, size_t n);
 /* tests/kernels_elementwise.c */
 kernel_case case_conversion, case_random_masks, case_elementwise, case_transpose, case_pack, case_optimizer, case_muon;
 /* tests/kernels_rows.c */
-kernel_case case_softmax, case_nll, case_norm, case_scan, case_gates, case_exp, case_sigmoid, case_nan;
+kernel_case case_softmax, case_nll, case_norm, case_scan, case_gates;
+/* tests/kernels_exp.c */
+kernel_case case_exp, case_sigmoid;
+/* tests/kernels_edges.c */
+kernel_case case_nan, case_nan_back, case_nan_scan, case_wide_gates;
 
 #endif

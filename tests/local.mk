@@ -5,9 +5,9 @@ libsupport_la_LIBADD = libcore.la $(CHECK_LIBS)
 
 unit_tests = tests/check_error tests/check_files tests/check_ops tests/check_ops_layer tests/check_product \
   tests/check_conformance tests/check_text tests/check_train tests/check_muon tests/check_model tests/check_sample tests/check_kernels \
-  tests/check_bench
+  tests/check_bench tests/check_threads tests/check_threads_plain
 check_PROGRAMS += $(unit_tests)
-TESTS += $(unit_tests) tests/commands.sh tests/manual.sh
+TESTS += $(unit_tests) tests/commands.sh tests/manual.sh tests/neon.sh
 tests_check_error_SOURCES = tests/check_error.c
 tests_check_files_SOURCES = tests/check_files.c
 tests_check_ops_SOURCES = tests/check_ops.c tests/gradient.h tests/gradient.c
@@ -19,14 +19,17 @@ tests_check_train_SOURCES = tests/check_train.c
 tests_check_muon_SOURCES = tests/check_muon.c
 tests_check_model_SOURCES = tests/check_model.c
 tests_check_sample_SOURCES = tests/check_sample.c
+tests_check_threads_SOURCES = tests/check_threads.c
+tests_check_threads_plain_SOURCES = tests/check_threads.c src/cpu/product-plain.c
+tests_check_threads_plain_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_PLAIN_PRODUCTS
 tests_check_kernels_SOURCES = tests/check_kernels.c tests/kernels.h tests/kernels_elementwise.c tests/kernels_rows.c \
-  tests/kernels_exp.c
+  tests/kernels_exp.c tests/kernels_edges.c
 tests_check_bench_SOURCES = tests/check_bench.c
 tests_check_bench_LDADD = libbench.la libsupport.la
 # Threads that spin while they wait take the processor from tests that run beside them.
 AM_TESTS_ENVIRONMENT = OMP_WAIT_POLICY=passive; export OMP_WAIT_POLICY; \
   CK_DEFAULT_TIMEOUT=60; export CK_DEFAULT_TIMEOUT; \
-  LSAN_OPTIONS='$(LSAN_OPTIONS)'; export LSAN_OPTIONS;
+  LSAN_OPTIONS='$(LSAN_OPTIONS)'; export LSAN_OPTIONS; $(neon_environment)
 LDADD = libsupport.la
 
 # Not a test by itself: tests/commands.sh compares it with eval.
@@ -36,3 +39,5 @@ tests_score_LDADD = libsru.la -lm
 
 EXTRA_DIST += tests/bench/README tests/lsan.supp tests/commands.sh tests/manual.sh
 EXTRA_DIST += tests/bench/peers tests/bench/peers.py tests/bench/peers_torch.py
+
+include tests/neon.mk

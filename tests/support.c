@@ -27,6 +27,9 @@ const char *const all_kernels[] = { "scalar",
 #ifdef SRU_HAVE_X86_KERNELS
                                     "avx2", "avx512",
 #endif
+#ifdef SRU_HAVE_NEON_KERNELS
+                                    "neon",
+#endif
 };
 const size_t n_all_kernels = sizeof all_kernels / sizeof *all_kernels;
 

@@ -256,6 +256,10 @@ sru_status sru_cpu_open(const char *kernels, enum sru_precision precision, struc
         free(cpu);
         return status;
     }
+    if (bf16 && sru_packed_bytes(cpu->products, 16, 16, true) == 0) {
+        cpu_close(&cpu->dev);
+        return sru_fail(err, SRU_EDEVICE, "oneDNN multiplies no bf16 on this processor (--precision)");
+    }
     *out = &cpu->dev;
     return SRU_OK;
 }

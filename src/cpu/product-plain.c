@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#ifndef SRU_HAVE_ONEDNN
+#if !defined SRU_HAVE_ONEDNN || defined SRU_PLAIN_PRODUCTS   /* the latter for tests */
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,0 +1,151 @@
+/*
+ * The same numbers, bit for bit, whatever the number of threads: losses, gradients and weights of some steps of training.
+ * Built twice.  With SRU_PLAIN_PRODUCTS nothing in it is oneDNN's, and it must hold on every machine.  With oneDNN it holds
+ * where oneDNN has a kernel of AVX-512 for the product; elsewhere it divides sums among threads, by their number.
+ */
+#include "config.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/model/lm.h"
+#include "src/train/optimizer.h"
+#include "tests/support.h"
+
+enum { STEPS = 4, B = 3, T = 21, N = B * T };
+
+#if defined SRU_HAVE_ONEDNN && !defined SRU_PLAIN_PRODUCTS
+#include <dnnl.h>
+
+static bool has(dnnl_cpu_isa_t set)
+{
+    return (dnnl_get_effective_cpu_isa() & set) == set;
+}
+
+static bool products_keep_order(bool bf16)
+{
+    return has(bf16 ? dnnl_cpu_isa_avx512_core_bf16 : dnnl_cpu_isa_avx512_core);
+}
+#else
+static bool products_keep_order(bool bf16)
+{
+    (void)bf16;
+    return true;
+}
+#endif
+
+static const struct sru_config sizes[] = {
+    { .vocab = 23, .n_d = 40, .n_proj = 12, .depth = 3, .heads = 2, .attn_every_n_layers = 2, .attn_layer_norm = true,
+      .highway_bias = -2, .dropout = 0.1, .attn_dropout = 0.1, .window = 9 },
+    { .vocab = 205, .n_d = 256, .n_proj = 64, .depth = 2, .heads = 1, .attn_every_n_layers = 1, .attn_layer_norm = true,
+      .highway_bias = -2, .dropout = 0.1, .attn_dropout = 0.1, .window = 9 },
+};
+enum { SIZES = sizeof sizes / sizeof *sizes };
+
+struct outcome {
+    float  nll[STEPS][N];
+    float *g[STEPS], *w;   /* arenas */
+};
+
+static void train(struct sru_lm *lm, const int32_t *ids, struct outcome *o)
+{
+    const size_t n = lm->params.arena;
+    float *m = zeros(lm->dev, n), *v = zeros(lm->dev, n);
+    struct sru_optimizer adamw;
+    struct sru_net net;
+
+    ck_assert(sru_optimizer_parse("adamw", &adamw));
+    ck_assert(!sru_net_open(&net, lm, B, T, T, true, false, NULL));
+    sru_net_reset(&net);
+    net.seed = 5;
+    for (uint64_t step = 0; step < STEPS; step++) {
+        ck_assert(!sru_net_train(&net, ids, ids + 1, 1.0f / N, o->nll[step], NULL));
+        o->g[step] = malloc(n * sizeof(float));
+        lm->dev->ops->get(lm->dev, o->g[step], lm->g, n * sizeof(float));
+        sru_optimizer_step(&adamw, lm->dev, step + 1, 5e-3, 1, n, lm->w, lm->g, m, v);
+        lm->prepared = false;
+    }
+    o->w = malloc(n * sizeof(float));
+    lm->dev->ops->get(lm->dev, o->w, lm->w, n * sizeof(float));
+    sru_net_close(&net);
+}
+
+/* false where the device does not run here. */
+static bool with_threads(int threads, int device, const struct sru_config *c, struct outcome *o)
+{
+    struct sru_dev *dev;
+    struct sru_lm lm;
+
+    omp_set_num_threads(threads);
+    if (!(dev = open_device(device)))
+        return false;
+    ck_assert_int_eq(dev->threads, threads);
+    ck_assert(!sru_lm_open(&lm, c, dev, true, NULL) && !sru_lm_init(&lm, 3, NULL));
+    for (size_t i = 0; i < c->depth; i++)
+        if (lm.params.layers[i].attends)
+            lm.w[lm.params.layers[i].alpha] = 0.7f;
+    train(&lm, random_tokens(N + 1, c->vocab, 9), o);
+    sru_lm_close(&lm);
+    close_kernels(dev);
+    return true;
+}
+
+/* The first that differs is what a fault is found by: losses, then gradients from the last layer's on. */
+static void assert_same(const struct sru_config *c, const struct outcome *a, const struct outcome *b, int threads)
+{
+    struct sru_params p;
+
+    ck_assert(!sru_params_open(&p, c, NULL));
+    for (int step = 0; step < STEPS; step++) {
+        ck_assert_msg(memcmp(a->nll[step], b->nll[step], sizeof a->nll[step]) == 0, "%d threads: the losses of step %d differ",
+                      threads, step);
+        for (size_t i = p.n_tensors; i-- > 0;) {
+            const struct sru_tensor *t = &p.tensors[i];
+
+            ck_assert_msg(memcmp(a->g[step] + t->offset, b->g[step] + t->offset, t->count * sizeof(float)) == 0,
+                          "%d threads: the gradient of %s in step %d differs", threads, t->name, step);
+        }
+    }
+    ck_assert_msg(memcmp(a->w, b->w, p.arena * sizeof(float)) == 0, "%d threads: weights differ", threads);
+    sru_params_close(&p);
+}
+
+static void free_outcome(struct outcome *o)
+{
+    for (int step = 0; step < STEPS; step++)
+        free(o->g[step]);
+    free(o->w);
+}
+
+START_TEST(threads_do_not_matter)
+{
+    const struct sru_config *c = &sizes[_i % SIZES];
+    const bool bf16 = _i / SIZES % 2;
+    static struct outcome one, more;
+
+    if (!products_keep_order(bf16)) {
+        printf("SKIP: oneDNN's products in %s depend on the number of threads here\n", bf16 ? "bf16" : "f32");
+        return;
+    }
+    if (!with_threads(1, _i / SIZES, c, &one))
+        return;
+    for (int threads = 2; threads <= 3; threads++) {
+        ck_assert(with_threads(threads, _i / SIZES, c, &more));
+        assert_same(c, &one, &more, threads);
+        free_outcome(&more);
+    }
+    free_outcome(&one);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("threads");
+    TCase *t = tcase_create("threads");
+
+    tcase_set_timeout(t, 120);
+    tcase_add_loop_test(t, threads_do_not_matter, 0, SIZES * (int)n_all_devices);
+    suite_add_tcase(s, t);
+    return run_suite(s);
+}
