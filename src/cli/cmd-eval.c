@@ -70,7 +70,7 @@ static int run(int argc, char **argv)
         return code;
     if (!s.data)
         return sru_usage(&sru_cmd_eval, "--data FILE is missing: the text to evaluate on");
-    if ((code = sru_load(&x, &sru_cmd_eval, model, &s.device)))
+    if ((code = sru_load(&x, &sru_cmd_eval, model, &s.device, SRU_USE_READ)))
         return code;
     if (evaluate(&x, &s, &err))
         code = sru_report_error(&err);

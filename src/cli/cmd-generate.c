@@ -122,7 +122,7 @@ static int run(int argc, char **argv)
     const char *model;
     int code = sru_parse_model(&sru_cmd_generate, &s, argc, argv, false, &model);
 
-    if (code || (code = sru_load(&x, &sru_cmd_generate, model, &s.device)))
+    if (code || (code = sru_load(&x, &sru_cmd_generate, model, &s.device, SRU_USE_DECODE)))
         return code;
     if (sru_device_prefers_alone(&s.device, x.lm.params.count))
         sru_device_alone();

@@ -17,7 +17,7 @@ void sru_cpu_embed(struct sru_dev *dev, const struct sru_embed *s)
 {
     const struct sru_cpu *cpu = sru_cpu_of(dev);
 
-#pragma omp parallel for schedule(static) if (s->B * s->T > 1)
+#pragma omp parallel for schedule(static) if (sru_is_work(s->B * s->T * s->d))
     for (size_t n = 0; n < s->B * s->T; n++)
         cpu->k->embed(s->d, s->table.w + (size_t)s->tokens[n] * s->d,
                       sru_mask_row(cpu, &s->mask, n, s->d, cpu->work + (size_t)omp_get_thread_num() * s->d),

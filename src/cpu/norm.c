@@ -31,7 +31,7 @@ void sru_cpu_norm(struct sru_dev *dev, const struct sru_norm *s)
 {
     struct sru_cpu *cpu = sru_cpu_of(dev);
 
-#pragma omp parallel for schedule(static) if (s->B * s->T > 1)
+#pragma omp parallel for schedule(static) if (sru_is_work(s->B * s->T * s->cols))
     for (size_t n = 0; n < s->B * s->T; n++) {
         float unused[2];
         struct sru_norm_row k = row_of(cpu, s, n, cpu->work + (size_t)omp_get_thread_num() * 2 * s->cols);

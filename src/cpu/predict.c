@@ -53,7 +53,7 @@ size_t sru_cpu_predict_work(const struct sru_cpu *cpu, const struct sru_shape *s
 /* Row i of the block's masked h, copied in or, with `back`, masked and copied out to dh. */
 static void move_rows(const struct sru_cpu *cpu, const struct sru_predict *s, const struct block *k, bool back)
 {
-#pragma omp parallel for schedule(static) if (k->n > 1)
+#pragma omp parallel for schedule(static) if (sru_is_work(k->n * (s->d + s->V)))
     for (size_t i = 0; i < k->n; i++) {
         const size_t n = k->from + i;
         sru_act *mine = sru_at(&cpu->dev, k->h, i * s->d);
@@ -76,7 +76,10 @@ static void block_loss(struct sru_cpu *cpu, const struct sru_predict *s, const s
     p.b = SRU_PACKED;
     p.c_bf16 = false;
     p.add = true;   /* to the bias */
-    sru_product(cpu->products, &p, k->h, o->forward, k->logits);
+    if (o->panels)
+        sru_cpu_decode(cpu, o, k->n, k->h, s->d, NULL, k->logits, s->V);
+    else
+        sru_product(cpu->products, &p, k->h, o->forward, k->logits);
     if (s->logits)
         memcpy(s->logits + k->from * s->V, k->logits, k->n * s->V * sizeof(float));
     if (!s->targets)

@@ -84,7 +84,7 @@ void sru_cpu_recur(struct sru_dev *dev, const struct sru_recur *s)
 
     highway_masks(cpu, s, m);
     product(cpu, s, u);
-#pragma omp parallel for schedule(static) if (s->B * parts > 1)
+#pragma omp parallel for schedule(static) if (sru_is_work(s->B * s->T * 3 * s->d))
     for (size_t i = 0; i < s->B * parts; i++) {
         const size_t from = i % parts * size;
         const struct sru_scan k = scan_of(cpu, s, m, u, c, i / parts, from, sru_min(size, s->d - from));
