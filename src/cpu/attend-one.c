@@ -44,39 +44,31 @@ static sru_act *row_at(const struct sru_cpu *cpu, const struct sru_attend *s, st
     return sru_at(&cpu->dev, r.p, k->b * r.stride + j * s->p + k->column);
 }
 
-static void score_keys(const struct sru_cpu *cpu, const struct sru_attend *s, const struct one *k, size_t j, size_t n)
+/* Part i of the scores, or of the sums, of this size. */
+static void score_keys(const struct sru_cpu *cpu, const struct sru_attend *s, size_t size, size_t i)
 {
-    cpu->k->keys(n, k->cols, s->p, row_at(cpu, s, s->q, k, 0), row_at(cpu, s, s->k, k, k->from + j), k->scores + j);
+    const size_t parts = parts_of(one_of(cpu, s, 0).n, size), j = i % parts * size;
+    const struct one k = one_of(cpu, s, i / parts);
+
+    cpu->k->keys(sru_min(size, k.n - j), k.cols, s->p, row_at(cpu, s, s->q, &k, 0), row_at(cpu, s, s->k, &k, k.from + j), k.scores + j);
 }
 
-static void sum_values(const struct sru_cpu *cpu, const struct sru_attend *s, const struct one *k, size_t c, size_t n)
+static void sum_values(const struct sru_cpu *cpu, const struct sru_attend *s, size_t size, size_t i)
 {
-    cpu->k->values(k->n, n, s->p, k->scores, sru_at(&cpu->dev, row_at(cpu, s, s->v, k, k->from), c), k->sum + c,
-                   sru_at(&cpu->dev, row_at(cpu, s, s->out, k, 0), c));
+    const size_t parts = parts_of(s->p / s->H, size), c = i % parts * size;
+    const struct one k = one_of(cpu, s, i / parts);
+
+    cpu->k->values(k.n, sru_min(size, k.cols - c), s->p, k.scores, sru_at(&cpu->dev, row_at(cpu, s, s->v, &k, k.from), c), k.sum + c,
+                   sru_at(&cpu->dev, row_at(cpu, s, s->out, &k, 0), c));
 }
 
 void sru_cpu_attend_one(struct sru_cpu *cpu, const struct sru_attend *s)
 {
     const size_t heads = s->B * s->H, n = one_of(cpu, s, 0).n, cols = s->p / s->H;
     const size_t keys = part_size(cpu, heads, n), columns = part_size(cpu, heads, cols);
-    const float factor = 1.0f / sqrtf((float)cols);
+    const bool many = sru_is_work(cpu, 2 * s->B * n * s->p);
 
-#pragma omp parallel if (2 * s->B * n * s->p * cpu->dev.act_bytes >= SRU_ALONE)
-    {
-#pragma omp for schedule(static)
-        for (size_t i = 0; i < heads * parts_of(n, keys); i++) {
-            const struct one k = one_of(cpu, s, i / parts_of(n, keys));
-            const size_t j = i % parts_of(n, keys) * keys;
-            score_keys(cpu, s, &k, j, sru_min(keys, n - j));
-        }
-#pragma omp for schedule(static)
-        for (size_t i = 0; i < heads; i++)
-            cpu->k->probabilities(n, factor, one_of(cpu, s, i).scores);
-#pragma omp for schedule(static)
-        for (size_t i = 0; i < heads * parts_of(cols, columns); i++) {
-            const struct one k = one_of(cpu, s, i / parts_of(cols, columns));
-            const size_t c = i % parts_of(cols, columns) * columns;
-            sum_values(cpu, s, &k, c, sru_min(columns, cols - c));
-        }
-    }
+    SRU_EACH(many, i, heads * parts_of(n, keys), score_keys(cpu, s, keys, i));
+    SRU_EACH(many && heads > 1, i, heads, cpu->k->probabilities(n, 1.0f / sqrtf((float)cols), one_of(cpu, s, i).scores));
+    SRU_EACH(many, i, heads * parts_of(cols, columns), sum_values(cpu, s, columns, i));
 }

@@ -41,11 +41,27 @@ static inline sru_act *sru_row(const struct sru_cpu *cpu, struct sru_rows r, siz
 /* Bytes that one thread reads sooner than a second one wakes. */
 enum { SRU_ALONE = 1 << 18 };
 
-/* Whether `n` scalars are worth more than one thread. */
-static inline bool sru_is_work(size_t n)
+/* Whether `n` floats are worth more than one thread. */
+static inline bool sru_is_work(const struct sru_cpu *cpu, size_t n)
 {
-    return n >= SRU_ALONE / sizeof(float);
+    return cpu->dev.threads > 1 && n >= SRU_ALONE / sizeof(float);
 }
+
+/*
+ * Do something for i from 0 to n-1: by all threads, or by this one alone.  A region that an if clause leaves to one thread
+ * would still allocate a team.
+ */
+#define SRU_EACH(many, i, n, ...)                                   \
+    do {                                                            \
+        if (many) {                                                 \
+            _Pragma("omp parallel for schedule(static)")            \
+            for (size_t i = 0; i < (n); i++)                        \
+                __VA_ARGS__;                                        \
+        } else {                                                    \
+            for (size_t i = 0; i < (n); i++)                        \
+                __VA_ARGS__;                                        \
+        }                                                           \
+    } while (0)
 
 static inline bool sru_mask_is_on(const struct sru_mask *m)
 {

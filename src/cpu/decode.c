@@ -85,14 +85,12 @@ void sru_cpu_panels_pack(const struct sru_cpu *cpu, const struct sru_cpu_operand
 
 /* ---- Products ---------------------------------------------------------------------------------- */
 
-/* A panel is one thread's: the same bits for every number of threads. */
-static void run(const struct sru_cpu *cpu, const struct sru_cpu_operand *o, const struct sru_panels *s)
+/* Part i of so many.  A panel is one thread's: the same bits for every number of threads. */
+static void run_part(const struct sru_cpu *cpu, const struct sru_cpu_operand *o, const struct sru_panels *s, size_t i, size_t parts)
 {
-    const size_t n = panels_of(o), parts = n * SRU_PANEL * o->in * bytes_of(o->form) < SRU_ALONE ? 1 : (size_t)cpu->dev.threads;
+    const size_t n = panels_of(o);
 
-#pragma omp parallel for schedule(static) if (parts > 1)
-    for (size_t i = 0; i < parts; i++)
-        cpu->k->panels[o->form](s, n * i / parts, n * (i + 1) / parts);
+    cpu->k->panels[o->form](s, n * i / parts, n * (i + 1) / parts);
 }
 
 void sru_cpu_decode(struct sru_cpu *cpu, const struct sru_cpu_operand *o, size_t rows, const sru_act *x, size_t x_stride, sru_act *y,
@@ -100,6 +98,8 @@ void sru_cpu_decode(struct sru_cpu *cpu, const struct sru_cpu_operand *o, size_t
 {
     const struct sru_dev *dev = &cpu->dev;
     const size_t act = dev->act_bytes;
+    const bool many = sru_is_work(cpu, panels_of(o) * SRU_PANEL * o->in * bytes_of(o->form) / sizeof(float));
+    const size_t parts = many ? (size_t)dev->threads : 1;
 
     for (size_t b = 0; b < rows; b += ROWS) {
         struct sru_panels s = {
@@ -114,6 +114,6 @@ void sru_cpu_decode(struct sru_cpu *cpu, const struct sru_cpu_operand *o, size_t
             s.x = cpu->room;
             s.x_stride = o->in;
         }
-        run(cpu, o, &s);
+        SRU_EACH(many, i, parts, run_part(cpu, o, &s, i, parts));
     }
 }
