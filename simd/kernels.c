@@ -15,6 +15,7 @@
 #include "simd/muon.h"
 #include "simd/scan.h"
 #include "simd/softmax.h"
+#include "simd/decode.h"   /* softmax.h's exponentials */
 
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)
@@ -51,6 +52,10 @@ const struct sru_kernels TABLE(SRU_SET, STORAGE) = {
     .scan_back = scan_back,
     .transpose = transpose,
     .pack = pack,
+    .panels = { panels_f32, panels_bf16, panels_int8 },
+    .keys = keys,
+    .probabilities = probabilities,
+    .values = values,
     .update = update,
     .sumsq = sumsq,
     .momentum = momentum,

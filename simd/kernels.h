@@ -53,6 +53,24 @@ struct sru_scan {
     float         *dc;          /* [n] the backward's workspace, zeros at first */
 };
 
+/* How weights stand in panels; int8 ones have a scale for each output. */
+enum sru_form { SRU_AS_F32, SRU_AS_BF16, SRU_AS_INT8, SRU_FORMS };
+enum { SRU_PANEL = 16 };
+
+/*
+ * Products of a few rows with weights [out,in] that stand in panels of 16 outputs, [out/16][in][16], zeros after the last:
+ * y[b][o] = sum of w[o][i] x[b][i].
+ */
+struct sru_panels {
+    size_t rows, in, out;
+    size_t x_stride, y_stride;  /* of rows of x, and of y or sum */
+    const void  *w;
+    const float *scale;         /* [out] and what fills the last panel; int8 */
+    const float *x;
+    sru_act     *y;             /* (=) */
+    float       *sum;           /* (+=) instead of y; or NULL */
+};
+
 struct sru_kernels {
     const char *name;
     size_t act_bytes;
@@ -93,6 +111,16 @@ struct sru_kernels {
      * of 32.  One of the strides is 1.
      */
     void (*pack)(size_t k, size_t n, const float *w, size_t k_stride, size_t n_stride, sru_act *out);
+
+    /* Decoding (simd/decode.h): panels [from,to) in a form. */
+    void (*panels[SRU_FORMS])(const struct sru_panels *, size_t from, size_t to);
+    /*
+     * Attention of one query: s[j] = q . k[j] of rows `stride` apart; s = softmax(factor s); out = sum of p[j] v[j],
+     * which gathers in sum [cols].
+     */
+    void (*keys)(size_t n, size_t cols, size_t stride, const sru_act *q, const sru_act *k, float *s);
+    void (*probabilities)(size_t n, float factor, float *s);
+    void (*values)(size_t n, size_t cols, size_t stride, const float *p, const sru_act *v, float *sum, sru_act *out);
 
     void   (*update)(const struct sru_update *, size_t from, size_t to);
     double (*sumsq)(size_t n, const float *x);

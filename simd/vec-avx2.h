@@ -44,6 +44,11 @@ SRU_INLINE vf bf_load(const uint16_t *p, size_t k)
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
 }
 
+SRU_INLINE vf i8_load(const int8_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p)));
+}
+
 /* In the low half of each word. */
 SRU_INLINE __m256i bf_rounded(vf x)
 {

@@ -34,6 +34,11 @@ SRU_INLINE vf bf_load(const uint16_t *p, size_t k)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
 }
 
+SRU_INLINE vf i8_load(const int8_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)));
+}
+
 #ifdef SRU_AVX512BF16
 SRU_INLINE __m256i bf_half(vf x) { return (__m256i)_mm512_cvtneps_pbh(x); }
 SRU_INLINE vu bf_words(vf a, vf b) { return (__m512i)_mm512_cvtne2ps_pbh(b, a); }

@@ -48,6 +48,14 @@ SRU_INLINE vf bf_load(const uint16_t *p, size_t k)
     return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(k < W ? part : p), 16));
 }
 
+SRU_INLINE vf i8_load(const int8_t *p)
+{
+    uint32_t four;
+
+    memcpy(&four, p, sizeof four);
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u32(vdup_n_u32(four))))));
+}
+
 SRU_INLINE uint16x4_t bf_half(vf x)
 {
     const uint32x4_t u = vreinterpretq_u32_f32(x), odd = vandq_u32(vshrq_n_u32(u, 16), vdupq_n_u32(1));

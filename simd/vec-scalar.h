@@ -44,6 +44,8 @@ SRU_INLINE vf bf_load(const uint16_t *p, size_t k)
     return (vf)(__builtin_convertvector(half, vu) << 16);
 }
 
+SRU_INLINE vf i8_load(const int8_t *p) { return (vf){ p[0], p[1], p[2], p[3] }; }
+
 SRU_INLINE void bf_store(uint16_t *p, size_t k, vf x)
 {
     const vu u = (vu)x, rounded = u + 0x7FFF + (u >> 16 & 1);

@@ -5,6 +5,7 @@
  *   vf_load, vf_store      the first k <= W lanes; no access beyond them, lanes not loaded are 0
  *   bf_load, bf_store      the same of bf16 in memory: exact, and rounded to nearest, ties to even (NaN stays NaN)
  *   bf_words(a, b)         bf16 of a and b as they would be stored, a's first
+ *   i8_load                W of int8 in memory
  *   vf_fill(x, k, y)       x with y in the lanes from k on
  *   vf_fma(a, b, c)        a b + c
  *   vf_min, vf_max(a, x)   NaN in x is kept

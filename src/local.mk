@@ -2,12 +2,12 @@
 noinst_LTLIBRARIES += libcore.la
 libcore_la_SOURCES = \
   src/sru.h src/sru.c src/size.h src/clock.h src/error.h src/error.c src/ops.h \
-  src/cpu/cpu.h src/cpu/cpu.c src/cpu/product.h src/cpu/product-onednn.c src/cpu/product-plain.c src/cpu/onednn.h src/cpu/linear.c src/cpu/embed.c src/cpu/attend.c src/cpu/norm.c src/cpu/recur.c \
+  src/cpu/cpu.h src/cpu/cpu.c src/cpu/product.h src/cpu/product-onednn.c src/cpu/product-plain.c src/cpu/onednn.h src/cpu/linear.c src/cpu/decode.c src/cpu/attend-one.c src/int8.h src/cpu/embed.c src/cpu/attend.c src/cpu/norm.c src/cpu/recur.c \
   src/cpu/predict.c src/cpu/muon.c \
   src/io/dtype.h src/io/dtype.c src/io/replace.h src/io/replace.c src/io/safetensors.h src/io/safetensors.c \
   src/io/safetensors-write.c \
   src/model/config.h src/model/config.c src/model/params.h src/model/params.c src/model/lm.h src/model/lm.c \
-  src/model/decode.h src/model/decode.c src/model/layer.c src/model/net.c src/model/file.h src/model/file.c \
+  src/model/decode.h src/model/decode.c src/model/quantize.c src/model/layer.c src/model/net.c src/model/file.h src/model/file.c \
   src/text/text.h src/text/text.c src/text/vocab.c src/text/streams.c src/text/sample.h src/text/sample.c \
   src/train/schedule.h src/train/schedule.c src/train/optimizer.h src/train/optimizer.c src/train/muon.h src/train/muon.c src/train/metrics.h \
   src/train/metrics.c src/train/evaluate.h src/train/evaluate.c src/train/trainer.h src/train/trainer.c \

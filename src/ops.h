@@ -178,6 +178,12 @@ struct sru_shape {
     bool   train, muon;
 };
 
+/*
+ * What a weight's operand is for: forwards; backwards too; or forwards of a few rows, whose time is that of reading the weights.
+ * INT8: those read them as 8-bit numbers with a scale for each output (src/int8.h).
+ */
+enum sru_use { SRU_USE_READ, SRU_USE_TRAIN, SRU_USE_DECODE, SRU_USE_DECODE_INT8 };
+
 struct sru_dev;
 
 struct sru_ops {
@@ -199,10 +205,9 @@ struct sru_ops {
     sru_status (*reserve)(struct sru_dev *, const struct sru_shape *, struct sru_error *);
 
     /*
-     * Operand copies of a matrix [out,in], or with in_first [in,out], for forwards and with `train` for backwards too;
-     * NULL without memory.  `prepare` makes them anew after the values changed, before any operator uses the weight.
+     * Operand copies of a matrix [out,in], or with in_first [in,out], for a use; NULL without memory.  `prepare` makes them anew after the values changed, before any operator uses the weight.
      */
-    void *(*operand_open)(struct sru_dev *, size_t in, size_t out, bool in_first, bool train);
+    void *(*operand_open)(struct sru_dev *, size_t in, size_t out, bool in_first, enum sru_use use);
     void  (*operand_close)(struct sru_dev *, void *);   /* NULL is allowed */
     void  (*prepare)(struct sru_dev *, const struct sru_weight *);
 

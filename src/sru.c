@@ -27,7 +27,7 @@ static sru_status fill(struct sru_model *m, const char *path, struct sru_error *
     if (status || (status = sru_model_file_open(&f, path, err)))
         return status;
     m->vocab = f.vocab;
-    if (!(status = sru_lm_open(&m->lm, &f.config, m->dev, false, err)))
+    if (!(status = sru_lm_open(&m->lm, &f.config, m->dev, SRU_USE_DECODE, err)))
         status = sru_model_file_weights(&f, &m->lm, err);
     sru_model_file_close(&f);
     return status;

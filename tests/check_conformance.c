@@ -248,7 +248,7 @@ static void run_fixture(const struct fixture *x, struct sru_dev *dev)
     size_t n;
     double *tokens = load(x, "tokens", &n);
 
-    ck_assert_msg(!sru_lm_open(&lm, &x->config, dev, true, &err), "%s", err.message);
+    ck_assert_msg(!sru_lm_open(&lm, &x->config, dev, SRU_USE_TRAIN, &err), "%s", err.message);
     char count[32];
     snprintf(count, sizeof count, "%llu", (unsigned long long)lm.params.count);
     ck_assert_str_eq(sru_st_metadata(&x->file, "params"), count);

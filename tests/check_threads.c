@@ -81,7 +81,7 @@ static bool with_threads(int threads, int device, const struct sru_config *c, st
     if (!(dev = open_device(device)))
         return false;
     ck_assert_int_eq(dev->threads, threads);
-    ck_assert(!sru_lm_open(&lm, c, dev, true, NULL) && !sru_lm_init(&lm, 3, NULL));
+    ck_assert(!sru_lm_open(&lm, c, dev, SRU_USE_TRAIN, NULL) && !sru_lm_init(&lm, 3, NULL));
     for (size_t i = 0; i < c->depth; i++)
         if (lm.params.layers[i].attends)
             lm.w[lm.params.layers[i].alpha] = 0.7f;

@@ -147,6 +147,10 @@ checks=$((checks + 1)); what='libsru'
 ours=$("$sru" eval run/best.safetensors --data text | awk '/nats/ { print $2 }')
 theirs=$($score run/best.safetensors text 2>err)
 echo "$ours $theirs" | awk 'NF == 2 && ($1 - $2) ^ 2 < 4e-8 { ok = 1 } END { exit !ok }' || fail "$what: '$theirs' where eval says '$ours'"
+checks=$((checks + 1)); what='eval --quantize'
+rounded=$("$sru" eval run/best.safetensors --data text --quantize int8 | awk '/nats/ { print $2 }')
+echo "$ours $rounded" | awk 'NF == 2 && ($2 / $1 - 1) ^ 2 < 2.5e-5 { ok = 1 } END { exit !ok }' || fail "$what: $rounded after $ours"
+expect 2 'eval, an unknown quantization' "$sru" eval run/best.safetensors --data text --quantize int7; says quantize
 printf 'line \001' >strange
 expect 1 'a byte that the model does not know' "$sru" eval run/best.safetensors --data strange; says strange 'byte 5'
 expect 1 'one byte' "$sru" eval run/best.safetensors --data /dev/stdin
@@ -167,6 +171,14 @@ expect 0 'top-p 0' "$sru" generate run/best.safetensors --top-p 0 --tokens 30 --
 check 'top-p 0 is the most likely' cmp -s out first
 expect 0 'one thread as many' "$sru" generate run/best.safetensors --temperature 0 --tokens 30 --prompt line --threads 2
 check 'threads do not change the text' cmp -s out first
+expect 0 'one text of several' "$sru" generate run/best.safetensors --seed 8 --tokens 40 --prompt line; cp out first; echo >>first
+expect 0 'several texts' "$sru" generate run/best.safetensors --seed 6 --tokens 40 --prompt line --batch 3; holds out '^==> seed 6 <==$'
+check 'each text is that of its seed' sh -c "sed '1,/seed 8/d' out | cmp -s - first"
+check 'as many texts as asked for' [ "$(grep -c '^==> seed' out)" = 3 ]
+expect 2 'no text' "$sru" generate run/best.safetensors --batch 0; says batch
+expect 0 'int8' "$sru" generate run/best.safetensors --quantize int8 --tokens 30 --prompt line --seed 1
+check 'as many bytes in int8' [ "$(wc -c <out)" = 34 ]
+expect 2 'an unknown quantization' "$sru" generate run/best.safetensors --quantize int7; says quantize int7 int8
 expect 1 'an unknown byte in the prompt' "$sru" generate run/best.safetensors --prompt 'line%'; says 'prompt' "'%'"
 if [ -w /dev/full ]; then
     checks=$((checks + 1)); what='full disk'

@@ -4,7 +4,7 @@ libsupport_la_SOURCES = tests/support.h tests/support.c tests/reference/referenc
 libsupport_la_LIBADD = libcore.la $(CHECK_LIBS)
 
 unit_tests = tests/check_error tests/check_files tests/check_ops tests/check_ops_layer tests/check_product \
-  tests/check_conformance tests/check_text tests/check_train tests/check_muon tests/check_model tests/check_sample tests/check_kernels \
+  tests/check_conformance tests/check_text tests/check_train tests/check_muon tests/check_model tests/check_decode tests/check_sample tests/check_kernels \
   tests/check_bench tests/check_threads tests/check_threads_plain
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests) tests/commands.sh tests/manual.sh tests/neon.sh
@@ -17,13 +17,14 @@ tests_check_conformance_SOURCES = tests/check_conformance.c
 tests_check_text_SOURCES = tests/check_text.c
 tests_check_train_SOURCES = tests/check_train.c
 tests_check_muon_SOURCES = tests/check_muon.c
-tests_check_model_SOURCES = tests/check_model.c
+tests_check_model_SOURCES = tests/check_model.c tests/models.h tests/models.c
+tests_check_decode_SOURCES = tests/check_decode.c tests/models.h tests/models.c
 tests_check_sample_SOURCES = tests/check_sample.c
 tests_check_threads_SOURCES = tests/check_threads.c
 tests_check_threads_plain_SOURCES = tests/check_threads.c src/cpu/product-plain.c
 tests_check_threads_plain_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_PLAIN_PRODUCTS
 tests_check_kernels_SOURCES = tests/check_kernels.c tests/kernels.h tests/kernels_elementwise.c tests/kernels_rows.c \
-  tests/kernels_exp.c tests/kernels_edges.c
+  tests/kernels_exp.c tests/kernels_edges.c tests/kernels_decode.c
 tests_check_bench_SOURCES = tests/check_bench.c
 tests_check_bench_LDADD = libbench.la libsupport.la
 # Threads that spin while they wait take the processor from tests that run beside them.

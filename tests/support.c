@@ -189,7 +189,7 @@ struct sru_weight to_matrix(struct sru_dev *dev, const double *w, size_t in, siz
 {
     struct sru_weight m = { .w = to_device(dev, w, in * out), .g = grad ? to_device(dev, grad, in * out) : NULL };
 
-    m.operand = keep(dev->ops->operand_open(dev, in, out, in_first, grad != NULL), dev);
+    m.operand = keep(dev->ops->operand_open(dev, in, out, in_first, grad ? SRU_USE_TRAIN : SRU_USE_READ), dev);
     pieces->operand = true;
     dev->ops->prepare(dev, &m);
     return m;

@@ -19,7 +19,7 @@ static sru_status bench_open(struct bench *b, const struct sru_bench_model *m, s
     sru_status status;
 
     *b = (struct bench){ .token = 0 };
-    if ((status = sru_lm_open(&b->lm, &m->config, dev, false, err)))
+    if ((status = sru_lm_open(&b->lm, &m->config, dev, SRU_USE_DECODE, err)))
         return status;
     if (!(b->logits = malloc(m->config.vocab * sizeof *b->logits)))
         return sru_fail(err, SRU_ENOMEM, "out of memory for the logits");

@@ -50,7 +50,7 @@ static sru_status bench_open(struct bench *b, const struct sru_bench_model *m, s
     sru_status status;
 
     sru_optimizer_parse("adamw", &optimizer);
-    if ((status = open_text(b, m, &streams, err)) || (status = sru_lm_open(&b->lm, &m->config, dev, true, err)))
+    if ((status = open_text(b, m, &streams, err)) || (status = sru_lm_open(&b->lm, &m->config, dev, SRU_USE_TRAIN, err)))
         return status;
     if ((status = sru_lm_init(&b->lm, 1, err)))
         return status;

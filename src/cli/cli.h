@@ -87,6 +87,13 @@ struct sru_device_settings {
     { "threads", 0, SRU_OPT_SIZE, "N", "Threads (default: $OMP_NUM_THREADS, else one per core).",                             \
       offsetof(type, member.threads), 1, 4096 }
 
+/* An option of the commands that read a model: its member is `quantize`, parsed by sru_quantize_parse. */
+#define SRU_QUANTIZE_OPTION(type)                                                                                             \
+    { "quantize", 0, SRU_OPT_STRING, "NAME", "int8: round weights to 8 bits, with a scale for each row; or none (default).",  \
+      offsetof(type, quantize), 0, 0 }
+/* @param name  NULL: none */
+sru_status sru_quantize_parse(const char *name, bool *int8, struct sru_error *err);
+
 struct sru_dev;
 /* Set the number of threads and open the device. */
 sru_status sru_device_open(const struct sru_device_settings *s, struct sru_dev **dev, struct sru_error *err);
@@ -94,6 +101,6 @@ sru_status sru_device_open(const struct sru_device_settings *s, struct sru_dev *
    waking a second thread costs more than it saves. */
 bool sru_device_prefers_alone(const struct sru_device_settings *s, uint64_t parameters);
 /* From here on compute with one thread. */
-void sru_device_alone(void);
+void sru_device_alone(struct sru_dev *dev);
 
 #endif

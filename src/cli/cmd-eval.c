@@ -10,7 +10,7 @@
 #include "src/train/evaluate.h"
 
 struct settings {
-    const char *data;
+    const char *data, *quantize;
     size_t window;
     struct sru_device_settings device;
 };
@@ -19,6 +19,7 @@ static const struct sru_option options[] = {
     { "data", 'd', SRU_OPT_STRING, "FILE", "The text to evaluate on; '-' is standard input.", offsetof(struct settings, data), 0, 0 },
     { "window", 0, SRU_OPT_SIZE, "N", "Positions before the current one that attention sees (default: the model's).",
       offsetof(struct settings, window), 0, 1073741824 },
+    SRU_QUANTIZE_OPTION(struct settings),
     SRU_DEVICE_OPTIONS(struct settings, device),
 };
 static const struct sru_option_table table = { options, sizeof options / sizeof *options };
@@ -64,15 +65,18 @@ static int run(int argc, char **argv)
     struct sru_loaded x;
     struct sru_error err;
     const char *model;
+    bool int8;
     int code = sru_parse_model(&sru_cmd_eval, &s, argc, argv, false, &model);
 
     if (code)
         return code;
     if (!s.data)
         return sru_usage(&sru_cmd_eval, "--data FILE is missing: the text to evaluate on");
-    if ((code = sru_load(&x, &sru_cmd_eval, model, &s.device)))
+    if (sru_quantize_parse(s.quantize, &int8, &err))
+        return sru_usage(&sru_cmd_eval, "%s", err.message);
+    if ((code = sru_load(&x, &sru_cmd_eval, model, &s.device, SRU_USE_READ)))
         return code;
-    if (evaluate(&x, &s, &err))
+    if ((int8 && sru_lm_quantize(&x.lm, &err)) || evaluate(&x, &s, &err))
         code = sru_report_error(&err);
     sru_loaded_close(&x);
     return code;

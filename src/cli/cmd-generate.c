@@ -12,8 +12,8 @@
 #include "src/text/sample.h"
 
 struct settings {
-    const char *prompt;
-    size_t tokens, window;
+    const char *prompt, *quantize;
+    size_t tokens, window, batch;
     struct sru_sampler sampler;
     struct sru_device_settings device;
 };
@@ -28,8 +28,11 @@ static const struct sru_option options[] = {
     { "top-p", 0, SRU_OPT_DOUBLE, "P", "Choose among the most likely that have the share P of the probability alone (default: 1).",
       AT(sampler.top_p), 0, 1 },
     { "seed", 's', SRU_OPT_UINT64, "N", "Seed: the same one gives the same text (default: from the clock).", AT(sampler.seed), 0, 0 },
+    { "batch", 'b', SRU_OPT_SIZE, "N", "Texts to write at once, each after a line '==> seed S <=='; the first has --seed, the next "
+      "one more (default: 1).", AT(batch), 1, 4096 },
     { "window", 0, SRU_OPT_SIZE, "N", "Positions before the current one that attention sees (default: the model's).", AT(window), 0,
       1073741824 },
+    SRU_QUANTIZE_OPTION(struct settings),
     SRU_DEVICE_OPTIONS(struct settings, device),
 };
 static const struct sru_option_table table = { options, sizeof options / sizeof *options };
@@ -45,8 +48,10 @@ static uint64_t clock_seed(void)
 /* What generation needs beside the model. */
 struct work {
     struct sru_decoder decoder;
-    float *logits;
-    struct sru_candidate *candidates;
+    float *logits;                      /* [batch,V] */
+    struct sru_candidate *candidates;   /* [V] */
+    int32_t *next;                      /* [batch] the tokens to read */
+    char    *texts;                     /* [batch,tokens] */
     int32_t *prompt;
     size_t n_prompt;
 };
@@ -57,6 +62,8 @@ static void work_close(struct work *w)
         sru_decoder_close(&w->decoder);
     free(w->logits);
     free(w->candidates);
+    free(w->next);
+    free(w->texts);
     free(w->prompt);
 }
 
@@ -78,36 +85,72 @@ static sru_status work_open(struct work *w, struct sru_loaded *x, const struct s
     const size_t V = x->lm.config.vocab;
     sru_status status;
 
-    *w = (struct work){ .logits = malloc(V * sizeof *w->logits), .candidates = malloc(V * sizeof *w->candidates) };
-    if (!w->logits || !w->candidates)
-        return sru_fail(err, SRU_ENOMEM, "out of memory");
+    *w = (struct work){ .logits = calloc(s->batch, V * sizeof *w->logits), .candidates = malloc(V * sizeof *w->candidates),
+                        .next = calloc(s->batch, sizeof *w->next), .texts = calloc(s->batch, s->tokens + 1) };
+    if (!w->logits || !w->candidates || !w->next || !w->texts)
+        return sru_fail(err, SRU_ENOMEM, "out of memory for %zu texts of %zu bytes", s->batch, s->tokens);
     if ((status = encode_prompt(w, &x->file.vocab, s->prompt, err)))
         return status;
-    return sru_decoder_open(&w->decoder, &x->lm, 1, s->window ? s->window : x->lm.config.window, err);
+    return sru_decoder_open(&w->decoder, &x->lm, s->batch, s->window ? s->window : x->lm.config.window, err);
 }
 
-static sru_status generate(struct work *w, const struct sru_vocab *v, const struct settings *s, struct sru_error *err)
+static sru_status read_prompt(struct work *w, const struct settings *s, struct sru_error *err)
 {
-    const bool now = isatty(STDOUT_FILENO);
     sru_status status = SRU_OK;
 
     sru_decoder_reset(&w->decoder);
-    for (size_t i = 0; i < w->n_prompt && !status; i++)
-        status = sru_decoder_read(&w->decoder, &w->prompt[i], i + 1 == w->n_prompt ? w->logits : NULL, err);
-    fputs(s->prompt, stdout);
-    for (size_t n = 0; n < s->tokens && !status; n++) {
-        const int32_t id = sru_sample(&s->sampler, w->logits, v->size, n, w->candidates);
+    for (size_t i = 0; i < w->n_prompt && !status; i++) {
+        for (size_t b = 0; b < s->batch; b++)
+            w->next[b] = w->prompt[i];
+        status = sru_decoder_read(&w->decoder, w->next, i + 1 == w->n_prompt ? w->logits : NULL, err);
+    }
+    return status;
+}
 
-        if (id < 0)
+/* Byte n of every text. */
+static sru_status choose(struct work *w, const struct sru_vocab *v, const struct settings *s, size_t n, struct sru_error *err)
+{
+    for (size_t b = 0; b < s->batch; b++) {
+        struct sru_sampler sampler = s->sampler;
+
+        sampler.seed += b;
+        w->next[b] = sru_sample(&sampler, w->logits + b * v->size, v->size, n, w->candidates);
+        if (w->next[b] < 0)
             return sru_fail(err, SRU_EDIVERGED, "the model's scores are not finite: it is broken, or its training diverged");
-        putchar(v->symbols[id]);
+        w->texts[b * s->tokens + n] = (char)v->symbols[w->next[b]];
+    }
+    return SRU_OK;
+}
+
+static void print_texts(const struct work *w, const struct settings *s)
+{
+    for (size_t b = 0; b < s->batch; b++) {
+        printf("%s==> seed %llu <==\n%s", b > 0 ? "\n" : "", (unsigned long long)(s->sampler.seed + b), s->prompt);
+        fwrite(w->texts + b * s->tokens, 1, s->tokens, stdout);
+        putchar('\n');
+    }
+}
+
+/* One text is printed as it grows, several when they are whole. */
+static sru_status generate(struct work *w, const struct sru_vocab *v, const struct settings *s, struct sru_error *err)
+{
+    const bool single = s->batch == 1, now = single && isatty(STDOUT_FILENO);
+    sru_status status = read_prompt(w, s, err);
+
+    if (single)
+        fputs(s->prompt, stdout);
+    for (size_t n = 0; n < s->tokens && !status && !ferror(stdout); n++) {   /* main reports an error of stdout */
+        if ((status = choose(w, v, s, n, err)))
+            break;
+        if (single)
+            putchar((unsigned char)w->texts[n]);
         if (now)
             fflush(stdout);
-        if (ferror(stdout))   /* main reports it */
-            break;
         if (n + 1 < s->tokens)
-            status = sru_decoder_read(&w->decoder, &id, w->logits, err);
+            status = sru_decoder_read(&w->decoder, w->next, w->logits, err);
     }
+    if (!single && !status)
+        print_texts(w, s);
     if (now)
         putchar('\n');
     return status;
@@ -115,17 +158,22 @@ static sru_status generate(struct work *w, const struct sru_vocab *v, const stru
 
 static int run(int argc, char **argv)
 {
-    struct settings s = { .prompt = "", .tokens = 500, .sampler = { .temperature = 0.8, .top_p = 1, .seed = clock_seed() } };
+    struct settings s = { .prompt = "", .tokens = 500, .batch = 1, .sampler = { .temperature = 0.8, .top_p = 1, .seed = clock_seed() } };
     struct sru_loaded x;
     struct work w;
     struct sru_error err;
     const char *model;
+    bool int8;
     int code = sru_parse_model(&sru_cmd_generate, &s, argc, argv, false, &model);
 
-    if (code || (code = sru_load(&x, &sru_cmd_generate, model, &s.device)))
+    if (code)
         return code;
-    if (sru_device_prefers_alone(&s.device, x.lm.params.count))
-        sru_device_alone();
+    if (sru_quantize_parse(s.quantize, &int8, &err))
+        return sru_usage(&sru_cmd_generate, "%s", err.message);
+    if ((code = sru_load(&x, &sru_cmd_generate, model, &s.device, int8 ? SRU_USE_DECODE_INT8 : SRU_USE_DECODE)))
+        return code;
+    if (sru_device_prefers_alone(&s.device, x.lm.params.count * s.batch))
+        sru_device_alone(x.dev);
     sru_status status = work_open(&w, &x, &s, &err);
     if (!status)
         status = generate(&w, &x.file.vocab, &s, &err);
@@ -143,7 +191,8 @@ const struct sru_cmd sru_cmd_generate = {
     .description =
         "Continue a prompt, byte by byte, as the model expects.\n\n"
         "  sru-lm generate sru-run/best.safetensors\n"
-        "  sru-lm generate sru-run/best.safetensors --prompt 'Once upon a time' --seed 7",
+        "  sru-lm generate sru-run/best.safetensors --prompt 'Once upon a time' --seed 7\n"
+        "  sru-lm generate sru-run/best.safetensors --batch 8 --quantize int8",
     .table = &table,
     .run = run,
 };

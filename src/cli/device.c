@@ -24,15 +24,27 @@ sru_status sru_device_open(const struct sru_device_settings *s, struct sru_dev *
     return sru_cpu_open(s->cpu, precision, dev, err);
 }
 
-/* Parameters from which on one position is work enough for several threads: below, one was 5 times as fast as two. */
-#define FOR_THREADS ((uint64_t)1 << 25)
+/*
+ * Parameters, once for each stream, from which on a position is work enough for several threads: with fewer, two gain a tenth
+ * where nothing else runs and lose much where something does.
+ */
+#define FOR_THREADS ((uint64_t)1 << 23)
 
 bool sru_device_prefers_alone(const struct sru_device_settings *s, uint64_t parameters)
 {
     return s->threads == 0 && parameters < FOR_THREADS;
 }
 
-void sru_device_alone(void)
+void sru_device_alone(struct sru_dev *dev)
 {
+    dev->threads = 1;
     omp_set_num_threads(1);
+}
+
+sru_status sru_quantize_parse(const char *name, bool *int8, struct sru_error *err)
+{
+    *int8 = name && strcmp(name, "int8") == 0;
+    if (!name || *int8 || strcmp(name, "none") == 0)
+        return SRU_OK;
+    return sru_fail(err, SRU_EINVAL, "option '--quantize': '%.40s' is none: give int8 or none", name);
 }

@@ -3,7 +3,8 @@
 
 #include "src/cli/load.h"
 
-int sru_load(struct sru_loaded *x, const struct sru_cmd *cmd, const char *path, const struct sru_device_settings *s)
+int sru_load(struct sru_loaded *x, const struct sru_cmd *cmd, const char *path, const struct sru_device_settings *s,
+             enum sru_use use)
 {
     struct sru_error err;
     sru_status status = sru_device_open(s, &x->dev, &err);
@@ -16,7 +17,7 @@ int sru_load(struct sru_loaded *x, const struct sru_cmd *cmd, const char *path, 
         sru_dev_close(x->dev);
         return sru_report_error(&err);
     }
-    if (!(status = sru_lm_open(&x->lm, &x->file.config, x->dev, false, &err)))
+    if (!(status = sru_lm_open(&x->lm, &x->file.config, x->dev, use, &err)))
         status = sru_model_file_weights(&x->file, &x->lm, &err);
     if (!status)
         return SRU_EXIT_OK;

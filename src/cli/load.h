@@ -12,7 +12,8 @@ struct sru_loaded {
 };
 
 /* @return the exit code: 0, or another after a message; nothing to close then. */
-int sru_load(struct sru_loaded *x, const struct sru_cmd *cmd, const char *path, const struct sru_device_settings *s);
+int sru_load(struct sru_loaded *x, const struct sru_cmd *cmd, const char *path, const struct sru_device_settings *s,
+             enum sru_use use);
 void sru_loaded_close(struct sru_loaded *x);
 
 /*

@@ -31,13 +31,12 @@ static size_t to_key(const struct sru_attend *s, size_t t)
     return s->M + t + 1;
 }
 
-/* A single query takes all keys, whatever of them exists: decoding needs no new product at every position. */
 static struct tile tile_at(const struct sru_attend *s, size_t b, size_t h, size_t i)
 {
     struct tile t = { .b = b, .h = h, .t0 = i * SRU_TILE };
 
     t.n = sru_min(SRU_TILE, s->T - t.t0);
-    t.lo = s->T == 1 ? 0 : from_key(s, t.t0);
+    t.lo = from_key(s, t.t0);
     t.hi = s->M + t.t0 + t.n;
     return t;
 }
@@ -99,7 +98,7 @@ size_t sru_cpu_attend_work(const struct sru_cpu *cpu, const struct sru_shape *s)
 {
     struct room r;
 
-    return (size_t)cpu->dev.threads * cut(&r, NULL, s->M, s->T, s->p, s->train);
+    return sru_max((size_t)cpu->dev.threads * cut(&r, NULL, s->M, s->T, s->p, s->train), sru_cpu_attend_one_work(s));
 }
 
 /* Kept: the probabilities before dropout; a tile's rows are dense, and it begins where rows of all keys would. */
@@ -193,6 +192,10 @@ void sru_cpu_attend(struct sru_dev *dev, const struct sru_attend *s)
     struct sru_cpu *cpu = sru_cpu_of(dev);
     const size_t tiles = tiles_of(s), items = s->B * s->H * tiles;
 
+    if (s->T == 1 && !s->kept && !sru_mask_is_on(&s->mask)) {
+        sru_cpu_attend_one(cpu, s);
+        return;
+    }
 #pragma omp parallel for schedule(dynamic) if (items > 1)
     for (size_t i = 0; i < items; i++) {
         const struct tile t = tile_at(s, i / tiles / s->H, i / tiles % s->H, i % tiles);

@@ -136,22 +136,31 @@ static void cpu_operand_close(struct sru_dev *dev, void *operand)
         return;
     free(o->forward);
     free(o->back);
+    free(o->panels);
+    free(o->scale);
     free(o);
 }
 
-static void *cpu_operand_open(struct sru_dev *dev, size_t in, size_t out, bool in_first, bool train)
+static bool packed_open(struct sru_cpu *cpu, struct sru_cpu_operand *o, bool train)
+{
+    const size_t forward = sru_packed_bytes(cpu->products, o->in, o->out, cpu->bf16);
+    const size_t back = sru_packed_bytes(cpu->products, o->out, o->in, cpu->bf16);
+
+    o->forward = cpu_alloc(&cpu->dev, forward);
+    o->back = train ? cpu_alloc(&cpu->dev, back) : NULL;
+    return forward > 0 && back > 0 && o->forward && (o->back || !train);
+}
+
+static void *cpu_operand_open(struct sru_dev *dev, size_t in, size_t out, bool in_first, enum sru_use use)
 {
     struct sru_cpu *cpu = sru_cpu_of(dev);
     struct sru_cpu_operand *o = malloc(sizeof *o);
-    const size_t forward = sru_packed_bytes(cpu->products, in, out, cpu->bf16);
-    const size_t back = sru_packed_bytes(cpu->products, out, in, cpu->bf16);
 
     if (!o)
         return NULL;
     *o = (struct sru_cpu_operand){ .in = in, .out = out, .in_first = in_first };
-    o->forward = cpu_alloc(dev, forward);
-    o->back = train ? cpu_alloc(dev, back) : NULL;
-    if (forward > 0 && back > 0 && o->forward && (o->back || !train))
+    if (use == SRU_USE_READ || use == SRU_USE_TRAIN ? packed_open(cpu, o, use == SRU_USE_TRAIN)
+                                                    : sru_cpu_panels_open(cpu, o, use == SRU_USE_DECODE_INT8))
         return o;
     cpu_operand_close(dev, o);
     return NULL;
@@ -162,7 +171,10 @@ static void cpu_prepare(struct sru_dev *dev, const struct sru_weight *w)
     struct sru_cpu *cpu = sru_cpu_of(dev);
     const struct sru_cpu_operand *o = w->operand;
 
-    sru_pack(cpu->products, o->in, o->out, cpu->bf16, !o->in_first, w->w, o->forward);
+    if (o->panels)
+        sru_cpu_panels_pack(cpu, o, w->w);
+    if (o->forward)
+        sru_pack(cpu->products, o->in, o->out, cpu->bf16, !o->in_first, w->w, o->forward);
     if (o->back)
         sru_pack(cpu->products, o->out, o->in, cpu->bf16, o->in_first, w->w, o->back);
 }
@@ -182,6 +194,7 @@ static void cpu_close(struct sru_dev *dev)
 {
     sru_products_close(sru_cpu_of(dev)->products);
     free(sru_cpu_of(dev)->work);
+    free(sru_cpu_of(dev)->room);
     free(dev);
 }
 

@@ -13,6 +13,8 @@ struct sru_cpu {
     bool   bf16;        /* activations and operands */
     float *work;        /* the operators' workspace, one operator at a time */
     size_t work_bytes;
+    float *room;        /* rows of `room_cols` for decode.c */
+    size_t room_cols;
 };
 
 /* Copies of a matrix for y = x W^T and dx = dy W. */
@@ -20,6 +22,9 @@ struct sru_cpu_operand {
     size_t in, out;
     bool   in_first;
     void  *forward, *back;  /* packed; back NULL where nothing trains */
+    enum sru_form form;     /* of panels, which are instead of both where it's for decoding */
+    void  *panels;
+    float *scale;           /* [out] and what fills the last panel; int8 */
 };
 
 static inline struct sru_cpu *sru_cpu_of(struct sru_dev *dev)
@@ -32,6 +37,31 @@ static inline sru_act *sru_row(const struct sru_cpu *cpu, struct sru_rows r, siz
 {
     return sru_at(&cpu->dev, r.p, b * r.stride + t * columns);
 }
+
+/* Bytes that one thread reads sooner than a second one wakes. */
+enum { SRU_ALONE = 1 << 18 };
+
+/* Whether `n` floats are worth more than one thread. */
+static inline bool sru_is_work(const struct sru_cpu *cpu, size_t n)
+{
+    return cpu->dev.threads > 1 && n >= SRU_ALONE / sizeof(float);
+}
+
+/*
+ * Do something for i from 0 to n-1: by all threads, or by this one alone.  A region that an if clause leaves to one thread
+ * would still allocate a team.
+ */
+#define SRU_EACH(many, i, n, ...)                                   \
+    do {                                                            \
+        if (many) {                                                 \
+            _Pragma("omp parallel for schedule(static)")            \
+            for (size_t i = 0; i < (n); i++)                        \
+                __VA_ARGS__;                                        \
+        } else {                                                    \
+            for (size_t i = 0; i < (n); i++)                        \
+                __VA_ARGS__;                                        \
+        }                                                           \
+    } while (0)
 
 static inline bool sru_mask_is_on(const struct sru_mask *m)
 {
@@ -69,10 +99,18 @@ void sru_cpu_gradient(struct sru_cpu *, const struct sru_weight *, size_t rows, 
                       sru_act *room);
 size_t sru_cpu_gradient_work(size_t rows, size_t cols);
 
+/* Operands for decoding: false without memory.  What was made is the operand's to free. */
+bool sru_cpu_panels_open(struct sru_cpu *, struct sru_cpu_operand *, bool int8);
+void sru_cpu_panels_pack(const struct sru_cpu *, const struct sru_cpu_operand *, const float *w);
+/* Their forward: y (=), or where it is NULL sum (+=).  Rows of x, and of y or sum, are strides apart. */
+void sru_cpu_decode(struct sru_cpu *, const struct sru_cpu_operand *, size_t rows, const sru_act *x, size_t x_stride, sru_act *y,
+                    float *sum, size_t y_stride);
+
 /* Floats of workspace for calls up to a shape, operator by operator. */
 size_t sru_cpu_embed_work(const struct sru_cpu *, const struct sru_shape *);
 size_t sru_cpu_linear_work(const struct sru_cpu *, const struct sru_shape *);
 size_t sru_cpu_attend_work(const struct sru_cpu *, const struct sru_shape *);
+size_t sru_cpu_attend_one_work(const struct sru_shape *);
 size_t sru_cpu_norm_work(const struct sru_cpu *, const struct sru_shape *);
 size_t sru_cpu_recur_work(const struct sru_cpu *, const struct sru_shape *);
 size_t sru_cpu_predict_work(const struct sru_cpu *, const struct sru_shape *);
@@ -84,6 +122,8 @@ void sru_cpu_linear(struct sru_dev *, const struct sru_linear *);
 void sru_cpu_linear_back(struct sru_dev *, const struct sru_linear *);
 size_t sru_cpu_kept_attend(struct sru_dev *, const struct sru_attend *);
 void sru_cpu_attend(struct sru_dev *, const struct sru_attend *);
+/* One query a stream, without dropout or a backward (src/cpu/attend-one.c). */
+void sru_cpu_attend_one(struct sru_cpu *, const struct sru_attend *);
 void sru_cpu_attend_back(struct sru_dev *, const struct sru_attend *);
 void sru_cpu_norm(struct sru_dev *, const struct sru_norm *);
 void sru_cpu_norm_back(struct sru_dev *, const struct sru_norm *);

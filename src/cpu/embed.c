@@ -13,15 +13,18 @@ size_t sru_cpu_embed_work(const struct sru_cpu *cpu, const struct sru_shape *s)
     return (size_t)cpu->dev.threads * s->d;
 }
 
+static void embed_row(const struct sru_cpu *cpu, const struct sru_embed *s, size_t n)
+{
+    cpu->k->embed(s->d, s->table.w + (size_t)s->tokens[n] * s->d,
+                  sru_mask_row(cpu, &s->mask, n, s->d, cpu->work + (size_t)omp_get_thread_num() * s->d),
+                  sru_row(cpu, s->x, n / s->T, n % s->T, s->d));
+}
+
 void sru_cpu_embed(struct sru_dev *dev, const struct sru_embed *s)
 {
     const struct sru_cpu *cpu = sru_cpu_of(dev);
 
-#pragma omp parallel for schedule(static) if (s->B * s->T > 1)
-    for (size_t n = 0; n < s->B * s->T; n++)
-        cpu->k->embed(s->d, s->table.w + (size_t)s->tokens[n] * s->d,
-                      sru_mask_row(cpu, &s->mask, n, s->d, cpu->work + (size_t)omp_get_thread_num() * s->d),
-                      sru_row(cpu, s->x, n / s->T, n % s->T, s->d));
+    SRU_EACH(sru_is_work(cpu, s->B * s->T * s->d), n, s->B * s->T, embed_row(cpu, s, n));
 }
 
 static void mask_rows(const struct sru_cpu *cpu, const struct sru_embed *s)

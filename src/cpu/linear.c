@@ -11,6 +11,10 @@ void sru_cpu_forward(struct sru_cpu *cpu, const struct sru_weight *w, size_t row
     const struct sru_cpu_operand *o = w->operand;
     struct sru_product k = sru_act_product(cpu, rows, o->out, o->in);
 
+    if (o->panels) {
+        sru_cpu_decode(cpu, o, rows, x, o->in, y, NULL, o->out);
+        return;
+    }
     k.b = SRU_PACKED;
     sru_product(cpu->products, &k, x, o->forward, y);
 }
@@ -76,8 +80,13 @@ static struct blocks blocks(size_t B, size_t rows, bool dense)
 void sru_cpu_linear(struct sru_dev *dev, const struct sru_linear *s)
 {
     struct sru_cpu *cpu = sru_cpu_of(dev);
+    const struct sru_cpu_operand *o = s->w.operand;
     const struct blocks k = blocks(s->B, s->rows, s->x.stride == s->rows * s->in && s->y.stride == s->rows * s->out);
 
+    if (o->panels && s->rows == 1) {   /* the streams' rows, wherever they are, share what is read */
+        sru_cpu_decode(cpu, o, s->B, s->x.p, s->x.stride, s->y.p, NULL, s->y.stride);
+        return;
+    }
     for (size_t b = 0; b < k.n; b++)
         sru_cpu_forward(cpu, &s->w, k.rows, sru_row(cpu, s->x, b, 0, s->in), sru_row(cpu, s->y, b, 0, s->out));
 }

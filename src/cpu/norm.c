@@ -27,19 +27,21 @@ static struct sru_norm_row row_of(const struct sru_cpu *cpu, const struct sru_no
     };
 }
 
+static void norm_row(const struct sru_cpu *cpu, const struct sru_norm *s, size_t n)
+{
+    float unused[2];
+    struct sru_norm_row k = row_of(cpu, s, n, cpu->work + (size_t)omp_get_thread_num() * 2 * s->cols);
+
+    k.y = sru_row(cpu, s->y, n / s->T, n % s->T, s->cols);
+    k.stats = s->stats ? s->stats + 2 * n : unused;
+    cpu->k->norm(&k);
+}
+
 void sru_cpu_norm(struct sru_dev *dev, const struct sru_norm *s)
 {
-    struct sru_cpu *cpu = sru_cpu_of(dev);
+    const struct sru_cpu *cpu = sru_cpu_of(dev);
 
-#pragma omp parallel for schedule(static) if (s->B * s->T > 1)
-    for (size_t n = 0; n < s->B * s->T; n++) {
-        float unused[2];
-        struct sru_norm_row k = row_of(cpu, s, n, cpu->work + (size_t)omp_get_thread_num() * 2 * s->cols);
-
-        k.y = sru_row(cpu, s->y, n / s->T, n % s->T, s->cols);
-        k.stats = s->stats ? s->stats + 2 * n : unused;
-        cpu->k->norm(&k);
-    }
+    SRU_EACH(sru_is_work(cpu, s->B * s->T * s->cols), n, s->B * s->T, norm_row(cpu, s, n));
 }
 
 void sru_cpu_norm_back(struct sru_dev *dev, const struct sru_norm *s)

@@ -51,19 +51,21 @@ size_t sru_cpu_predict_work(const struct sru_cpu *cpu, const struct sru_shape *s
 }
 
 /* Row i of the block's masked h, copied in or, with `back`, masked and copied out to dh. */
+static void move_row(const struct sru_cpu *cpu, const struct sru_predict *s, const struct block *k, size_t i, bool back)
+{
+    const size_t n = k->from + i;
+    sru_act *mine = sru_at(&cpu->dev, k->h, i * s->d);
+    sru_act *outer = sru_row(cpu, back ? s->dh : s->h, n / s->T, n % s->T, s->d);
+    const float *m = sru_mask_row(cpu, &s->mask, n, s->d, k->rooms + (size_t)omp_get_thread_num() * s->d);
+
+    cpu->k->mask(s->d, back ? mine : outer, m, back ? outer : mine);
+    if (!back)
+        memcpy(k->logits + i * s->V, s->bias.w, s->V * sizeof(float));
+}
+
 static void move_rows(const struct sru_cpu *cpu, const struct sru_predict *s, const struct block *k, bool back)
 {
-#pragma omp parallel for schedule(static) if (k->n > 1)
-    for (size_t i = 0; i < k->n; i++) {
-        const size_t n = k->from + i;
-        sru_act *mine = sru_at(&cpu->dev, k->h, i * s->d);
-        sru_act *outer = sru_row(cpu, back ? s->dh : s->h, n / s->T, n % s->T, s->d);
-        const float *m = sru_mask_row(cpu, &s->mask, n, s->d, k->rooms + (size_t)omp_get_thread_num() * s->d);
-
-        cpu->k->mask(s->d, back ? mine : outer, m, back ? outer : mine);
-        if (!back)
-            memcpy(k->logits + i * s->V, s->bias.w, s->V * sizeof(float));
-    }
+    SRU_EACH(sru_is_work(cpu, k->n * (s->d + s->V)), i, k->n, move_row(cpu, s, k, i, back));
 }
 
 /* Logits of the block's rows, then their losses and with factor the logits' gradients. */
@@ -76,7 +78,10 @@ static void block_loss(struct sru_cpu *cpu, const struct sru_predict *s, const s
     p.b = SRU_PACKED;
     p.c_bf16 = false;
     p.add = true;   /* to the bias */
-    sru_product(cpu->products, &p, k->h, o->forward, k->logits);
+    if (o->panels)
+        sru_cpu_decode(cpu, o, k->n, k->h, s->d, NULL, k->logits, s->V);
+    else
+        sru_product(cpu->products, &p, k->h, o->forward, k->logits);
     if (s->logits)
         memcpy(s->logits + k->from * s->V, k->logits, k->n * s->V * sizeof(float));
     if (!s->targets)

@@ -75,6 +75,15 @@ static void product(struct sru_cpu *cpu, const struct sru_recur *s, sru_act *u)
         sru_cpu_forward(cpu, &s->w3, rows, sru_row(cpu, s->a, b, 0, s->p), sru_at(&cpu->dev, u, b * s->T * 3 * s->d));
 }
 
+/* Part i of all streams' units, of this size. */
+static void scan_part(const struct sru_cpu *cpu, const struct sru_recur *s, const float *m, sru_act *u, float *c, size_t size, size_t i)
+{
+    const size_t parts = (s->d + size - 1) / size, from = i % parts * size;
+    const struct sru_scan k = scan_of(cpu, s, m, u, c, i / parts, from, sru_min(size, s->d - from));
+
+    cpu->k->scan(&k);
+}
+
 void sru_cpu_recur(struct sru_dev *dev, const struct sru_recur *s)
 {
     struct sru_cpu *cpu = sru_cpu_of(dev);
@@ -84,12 +93,7 @@ void sru_cpu_recur(struct sru_dev *dev, const struct sru_recur *s)
 
     highway_masks(cpu, s, m);
     product(cpu, s, u);
-#pragma omp parallel for schedule(static) if (s->B * parts > 1)
-    for (size_t i = 0; i < s->B * parts; i++) {
-        const size_t from = i % parts * size;
-        const struct sru_scan k = scan_of(cpu, s, m, u, c, i / parts, from, sru_min(size, s->d - from));
-        cpu->k->scan(&k);
-    }
+    SRU_EACH(sru_is_work(cpu, s->B * s->T * 3 * s->d), i, s->B * parts, scan_part(cpu, s, m, u, c, size, i));
     for (size_t b = 0; c && b < s->B; b++)
         memcpy(s->c1 + b * s->d, c + (b * s->T + s->T - 1) * s->d, s->d * sizeof *c);
 }

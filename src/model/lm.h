@@ -32,7 +32,8 @@ struct sru_lm {
 };
 
 /* Make a model of a checked configuration; weights are zero until sru_lm_init or a file sets them.  SRU_ENOMEM, SRU_EINVAL. */
-sru_status sru_lm_open(struct sru_lm *lm, const struct sru_config *c, struct sru_dev *dev, bool train, struct sru_error *err);
+sru_status sru_lm_open(struct sru_lm *lm, const struct sru_config *c, struct sru_dev *dev, enum sru_use use,
+                       struct sru_error *err);
 void sru_lm_close(struct sru_lm *lm);
 /* Make the operand copies anew where they are not those of w: before any segment is run. */
 void sru_lm_prepare(struct sru_lm *lm);
@@ -41,6 +42,11 @@ struct sru_weight sru_lm_weight(const struct sru_lm *lm, size_t offset);
 struct sru_weight sru_lm_matrix(const struct sru_lm *lm, size_t i);
 /* Initial values from a seed. */
 sru_status sru_lm_init(struct sru_lm *lm, uint64_t seed, struct sru_error *err);
+/*
+ * Round the matrices to what they are in 8 bits (src/int8.h): whatever then reads them gives the numbers of SRU_USE_DECODE_INT8.
+ * SRU_ENOMEM.
+ */
+sru_status sru_lm_quantize(struct sru_lm *lm, struct sru_error *err);
 
 /* Masks that a test passes in instead of drawn ones; any may be NULL. */
 struct sru_given {

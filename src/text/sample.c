@@ -2,7 +2,7 @@
 #include "config.h"
 
 #include <math.h>
-#include <stdlib.h>
+#include <stdbool.h>
 
 #include "simd/philox.h"
 #include "src/size.h"
@@ -23,13 +23,38 @@ static int32_t find_best(const float *logits, size_t V)
     return best;
 }
 
-static int by_weight(const void *a, const void *b)
+static bool comes_later(const struct sru_candidate *a, const struct sru_candidate *b)
 {
-    const struct sru_candidate *x = a, *y = b;
+    return a->weight != b->weight ? a->weight < b->weight : a->id > b->id;
+}
 
-    if (x->weight != y->weight)
-        return x->weight > y->weight ? -1 : 1;
-    return (x->id > y->id) - (x->id < y->id);
+/* Let candidate i sink until neither of those below it comes later. */
+static void sink(struct sru_candidate *c, size_t i, size_t n)
+{
+    const struct sru_candidate moving = c[i];
+
+    for (size_t below; (below = 2 * i + 1) < n; i = below) {
+        if (below + 1 < n && comes_later(&c[below + 1], &c[below]))
+            below++;
+        if (!comes_later(&c[below], &moving))
+            break;
+        c[i] = c[below];
+    }
+    c[i] = moving;
+}
+
+/* Best first, by a heap: qsort may allocate, which a token should not. */
+static void sort(struct sru_candidate *c, size_t n)
+{
+    for (size_t i = n / 2; i-- > 0;)
+        sink(c, i, n);
+    while (n > 1) {
+        const struct sru_candidate last = c[0];
+
+        c[0] = c[--n];
+        c[n] = last;
+        sink(c, 0, n);
+    }
 }
 
 static double total_weight(const struct sru_candidate *c, size_t n)
@@ -65,7 +90,7 @@ static size_t gather(const struct sru_sampler *s, const float *logits, size_t V,
             c[n++] = (struct sru_candidate){ weight, (int32_t)i };
     }
     if ((s->top_k > 0 && s->top_k < n) || s->top_p < 1)
-        qsort(c, n, sizeof *c, by_weight);
+        sort(c, n);
     if (s->top_k > 0)
         n = sru_min(n, s->top_k);
     return s->top_p < 1 ? keep_top_p(c, n, s->top_p) : n;

@@ -125,7 +125,7 @@ static sru_status open_model(struct run *r, struct sru_error *err)
 
     c.vocab = r->vocab.size;
     if ((status = sru_config_check(&c, err)) || (status = sru_streams_open(&streams, &r->vocab, r->parts[0], s->batch, s->unroll, err))
-        || (status = sru_lm_open(&r->lm, &c, r->dev, true, err))
+        || (status = sru_lm_open(&r->lm, &c, r->dev, SRU_USE_TRAIN, err))
         || (status = sru_net_open(&r->reader, &r->lm, 1, c.window, c.window, false, false, err))
         || (status = sru_trainer_open(&r->trainer, &r->lm, &streams, &s->optimizer, s->clip, s->seed, err)))
         return status;
