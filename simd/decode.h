@@ -8,7 +8,7 @@
  * A row's sums are the same whatever rows stand beside it.
  */
 enum { PANEL_VECTORS = SRU_PANEL / W, CHAINS = W >= 16 ? 4 : W >= 8 ? 2 : 1, ROWS = W >= 16 || W == 4 ? 4 : 2 };
-/* Bytes: several rows keep the processor so busy that it does not look ahead by itself; 8 KB doubled the rate of 4 rows, 2 KB gave a fifth. */
+/* Bytes that are fetched ahead: 8 KB doubled the rate of 4 rows from memory and gave one row a quarter; 2 KB gave a fifth, and less. */
 enum { AHEAD = 8192 };
 
 /* Outputs i to i+W of weights in form f. */
