@@ -8,7 +8,7 @@
 
 static struct sru_bench_model model(size_t every)
 {
-    struct sru_bench_model m = { .name = "test", .config = sru_config_default(), .B = 2, .T = 16 };
+    struct sru_bench_model m = { .name = "test", .config = sru_config_default(), .B = 2, .T = 16, .optimizer = "muon" };
     struct sru_params params;
 
     m.config.vocab = 256;

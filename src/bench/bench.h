@@ -46,11 +46,13 @@ struct sru_bench_model {
     const char *name;
     struct sru_config config;
     size_t B, T;
+    const char *optimizer;
     uint64_t parameters;
 };
 
 /* The operators of ops.h as they are timed: linear by its weight, the optimizer's parts, and moving memory about. */
-enum sru_timed { SRU_EMBED, SRU_LINEAR_W1, SRU_LINEAR_W2, SRU_ATTEND, SRU_NORM, SRU_RECUR, SRU_PREDICT, SRU_UPDATE, SRU_PREPARE, SRU_SUMSQ, SRU_MOVE,
+enum sru_timed { SRU_EMBED, SRU_LINEAR_W1, SRU_LINEAR_W2, SRU_ATTEND, SRU_NORM, SRU_RECUR, SRU_PREDICT, SRU_UPDATE, SRU_MUON_UPDATE, SRU_PREPARE,
+                 SRU_SUMSQ, SRU_MOVE,
                  SRU_TIMED };
 enum { SRU_FORWARD, SRU_BACKWARD, SRU_DIRECTIONS };
 extern const char *const sru_timed_names[SRU_TIMED];

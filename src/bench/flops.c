@@ -13,7 +13,7 @@
 #include "src/bench/bench.h"
 
 const char *const sru_timed_names[SRU_TIMED] = {
-    "embed", "W1", "W2", "attend", "norm", "recur", "predict", "update", "prepare", "sumsq", "copy, zero"
+    "embed", "W1", "W2", "attend", "norm", "recur", "predict", "update", "muon", "prepare", "sumsq", "copy, zero"
 };
 
 static size_t attending(const struct sru_config *c)

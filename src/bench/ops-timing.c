@@ -24,6 +24,7 @@ static const struct sru_ops_timing *timing_of(const struct sru_dev *dev)
     X(predict, predict, SRU_PREDICT, SRU_FORWARD)                      \
     X(predict_back, predict, SRU_PREDICT, SRU_BACKWARD)                \
     X(update, update, SRU_UPDATE, SRU_BACKWARD)                        \
+    X(muon, muon, SRU_MUON_UPDATE, SRU_BACKWARD)                       \
     X(prepare, weight, SRU_PREPARE, SRU_FORWARD)
 
 /* W1 makes few columns of many, W2 does not. */

@@ -49,7 +49,7 @@ static sru_status bench_open(struct bench *b, const struct sru_bench_model *m, s
     struct sru_streams streams;
     sru_status status;
 
-    sru_optimizer_parse("adamw", &optimizer);
+    sru_optimizer_parse(m->optimizer, &optimizer);
     if ((status = open_text(b, m, &streams, err)) || (status = sru_lm_open(&b->lm, &m->config, dev, SRU_USE_TRAIN, err)))
         return status;
     if ((status = sru_lm_init(&b->lm, 1, err)))

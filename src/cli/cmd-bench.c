@@ -28,7 +28,7 @@ static sru_status find_preset(const char *name, struct sru_bench_model *m, struc
 
     if (!sru_train_preset(name, &o))
         return sru_fail(err, SRU_EINVAL, "no preset is named '%.60s': there are %s", name, sru_preset_names);
-    *m = (struct sru_bench_model){ .name = name, .config = o.config, .B = o.batch, .T = o.unroll };
+    *m = (struct sru_bench_model){ .name = name, .config = o.config, .B = o.batch, .T = o.unroll, .optimizer = o.optimizer };
     m->config.vocab = 256;
     m->config.window = 2 * o.unroll;
     const sru_status status = sru_params_open(&params, &m->config, err);

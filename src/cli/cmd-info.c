@@ -99,9 +99,10 @@ static sru_status print_training(struct sru_lm *lm, size_t B, size_t T, struct s
     print_bytes("parameters", arena);
     print_bytes("gradients", arena);
     print_bytes("moments of the optimizer", 2 * arena);
-    const double buffers = print_buffers(&net);
+    const double copies = (double)sru_lm_operand_bytes(lm, SRU_USE_TRAIN), buffers = print_buffers(&net);
+    print_bytes("copies for products", copies);
     print_bytes("workspace of the operators", work);
-    print_bytes("together", 4 * arena + buffers + work);
+    print_bytes("together", 4 * arena + copies + buffers + work);
     sru_net_close(&net);
     return SRU_OK;
 }
@@ -117,8 +118,8 @@ static sru_status print_reading(struct sru_lm *lm, struct sru_error *err)
         return status;
     printf("\nmemory to use it, window of %zu positions\n", W);
     print_bytes("parameters", arena);
-    print_bytes("to evaluate", (double)sru_net_bytes(&net));
-    print_bytes("to generate", (double)sru_decoder_bytes(lm, 1, W));
+    print_bytes("to evaluate", (double)(sru_lm_operand_bytes(lm, SRU_USE_READ) + sru_net_bytes(&net)));
+    print_bytes("to generate", (double)(sru_lm_operand_bytes(lm, SRU_USE_DECODE) + sru_decoder_bytes(lm, 1, W)));
     sru_net_close(&net);
     return SRU_OK;
 }

@@ -141,6 +141,16 @@ static void cpu_operand_close(struct sru_dev *dev, void *operand)
     free(o);
 }
 
+static size_t cpu_operand_bytes(struct sru_dev *dev, size_t in, size_t out, enum sru_use use)
+{
+    struct sru_cpu *cpu = sru_cpu_of(dev);
+
+    if (use == SRU_USE_DECODE || use == SRU_USE_DECODE_INT8)
+        return sru_cpu_panels_bytes(cpu, in, out, use == SRU_USE_DECODE_INT8);
+    return sru_packed_bytes(cpu->products, in, out, cpu->bf16)
+        + (use == SRU_USE_TRAIN ? sru_packed_bytes(cpu->products, out, in, cpu->bf16) : 0);
+}
+
 static bool packed_open(struct sru_cpu *cpu, struct sru_cpu_operand *o, bool train)
 {
     const size_t forward = sru_packed_bytes(cpu->products, o->in, o->out, cpu->bf16);
@@ -212,6 +222,7 @@ static const struct sru_ops cpu_ops = {
     .work = cpu_work,
     .reserve = cpu_reserve,
     .operand_open = cpu_operand_open,
+    .operand_bytes = cpu_operand_bytes,
     .operand_close = cpu_operand_close,
     .prepare = cpu_prepare,
     .embed = sru_cpu_embed,

@@ -100,6 +100,7 @@ void sru_cpu_gradient(struct sru_cpu *, const struct sru_weight *, size_t rows, 
 size_t sru_cpu_gradient_work(size_t rows, size_t cols);
 
 /* Operands for decoding: false without memory.  What was made is the operand's to free. */
+size_t sru_cpu_panels_bytes(const struct sru_cpu *, size_t in, size_t out, bool int8);
 bool sru_cpu_panels_open(struct sru_cpu *, struct sru_cpu_operand *, bool int8);
 void sru_cpu_panels_pack(const struct sru_cpu *, const struct sru_cpu_operand *, const float *w);
 /* Their forward: y (=), or where it is NULL sum (+=).  Rows of x, and of y or sum, are strides apart. */

@@ -39,6 +39,14 @@ static bool make_room(struct sru_cpu *cpu, size_t in)
     return true;
 }
 
+size_t sru_cpu_panels_bytes(const struct sru_cpu *cpu, size_t in, size_t out, bool int8)
+{
+    const struct sru_cpu_operand o = { .in = in, .out = out };
+    const size_t outputs = panels_of(&o) * SRU_PANEL;
+
+    return outputs * (in * bytes_of(int8 ? SRU_AS_INT8 : cpu->bf16 ? SRU_AS_BF16 : SRU_AS_F32) + (int8 ? sizeof *o.scale : 0));
+}
+
 bool sru_cpu_panels_open(struct sru_cpu *cpu, struct sru_cpu_operand *o, bool int8)
 {
     const size_t outputs = panels_of(o) * SRU_PANEL;

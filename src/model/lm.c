@@ -13,36 +13,57 @@ static size_t n_matrices(const struct sru_lm *lm)
     return SRU_MATRICES * lm->config.depth + 1;
 }
 
-static void add_matrix(struct sru_lm *lm, size_t i, size_t offset, size_t in, size_t out, bool in_first, enum sru_use use,
-                       bool *ok)
+/* What matrix i is, and what its operand is for, in a model of some use; offset SRU_NONE: there is none. */
+struct matrix_plan {
+    size_t offset, in, out;
+    bool   in_first;
+    enum sru_use use;
+};
+
+static struct matrix_plan matrix_plan(const struct sru_lm *lm, size_t i, enum sru_use use)
 {
-    lm->matrices[i] = (struct sru_matrix){ .offset = offset };
-    if (offset == SRU_NONE || !*ok)
-        return;
-    lm->matrices[i].operand = lm->dev->ops->operand_open(lm->dev, in, out, in_first, use);
-    *ok = lm->matrices[i].operand != NULL;
+    const size_t d = lm->config.n_d, p = lm->config.n_proj;
+    const bool train = use == SRU_USE_TRAIN;
+    const enum sru_use forward = train ? SRU_USE_READ : use;
+
+    if (i + 1 == n_matrices(lm))
+        return (struct matrix_plan){ lm->params.out_w, d, lm->config.vocab, false, use };
+    const struct sru_layer_params *l = &lm->params.layers[i / SRU_MATRICES];
+    switch (i % SRU_MATRICES) {
+    case SRU_W1:  return (struct matrix_plan){ l->w1, d, p, false, use };
+    case SRU_W2K: return (struct matrix_plan){ l->w2, p, p, false, forward };
+    case SRU_W2V: return (struct matrix_plan){ l->w2 == SRU_NONE ? SRU_NONE : l->w2 + p * p, p, p, false, forward };
+    case SRU_W2:  return (struct matrix_plan){ train ? l->w2 : SRU_NONE, p, 2 * p, false, use };
+    default:      return (struct matrix_plan){ l->w3, p, 3 * d, true, use };
+    }
 }
 
 static bool add_matrices(struct sru_lm *lm, enum sru_use use)
 {
-    const size_t d = lm->config.n_d, p = lm->config.n_proj;
-    const bool train = use == SRU_USE_TRAIN;
-    const enum sru_use halves = train ? SRU_USE_READ : use;
-    bool ok = (lm->matrices = calloc(n_matrices(lm), sizeof *lm->matrices)) != NULL;
+    lm->matrices = calloc(n_matrices(lm), sizeof *lm->matrices);
+    for (size_t i = 0; lm->matrices && i < n_matrices(lm); i++) {
+        const struct matrix_plan m = matrix_plan(lm, i, use);
 
-    for (size_t i = 0; ok && i < lm->config.depth; i++) {
-        const struct sru_layer_params *l = &lm->params.layers[i];
-        const size_t at = SRU_MATRICES * i;
-
-        add_matrix(lm, at + SRU_W1, l->w1, d, p, false, use, &ok);
-        add_matrix(lm, at + SRU_W2K, l->w2, p, p, false, halves, &ok);
-        add_matrix(lm, at + SRU_W2V, l->w2 == SRU_NONE ? SRU_NONE : l->w2 + p * p, p, p, false, halves, &ok);
-        add_matrix(lm, at + SRU_W2, train ? l->w2 : SRU_NONE, p, 2 * p, false, use, &ok);
-        add_matrix(lm, at + SRU_W3, l->w3, p, 3 * d, true, use, &ok);
+        lm->matrices[i].offset = m.offset;
+        if (m.offset == SRU_NONE)
+            continue;
+        lm->matrices[i].operand = lm->dev->ops->operand_open(lm->dev, m.in, m.out, m.in_first, m.use);
+        if (!lm->matrices[i].operand)
+            return false;
     }
-    if (ok)
-        add_matrix(lm, n_matrices(lm) - 1, lm->params.out_w, d, lm->config.vocab, false, use, &ok);
-    return ok;
+    return lm->matrices != NULL;
+}
+
+uint64_t sru_lm_operand_bytes(const struct sru_lm *lm, enum sru_use use)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < n_matrices(lm); i++) {
+        const struct matrix_plan m = matrix_plan(lm, i, use);
+
+        sum += m.offset == SRU_NONE ? 0 : lm->dev->ops->operand_bytes(lm->dev, m.in, m.out, m.use);
+    }
+    return sum;
 }
 
 struct sru_weight sru_lm_weight(const struct sru_lm *lm, size_t offset)

@@ -37,6 +37,8 @@ sru_status sru_lm_open(struct sru_lm *lm, const struct sru_config *c, struct sru
 void sru_lm_close(struct sru_lm *lm);
 /* Make the operand copies anew where they are not those of w: before any segment is run. */
 void sru_lm_prepare(struct sru_lm *lm);
+/* Bytes of the operand copies of a model of some use; it needs a configuration, parameters and device only. */
+uint64_t sru_lm_operand_bytes(const struct sru_lm *lm, enum sru_use use);
 /* The weight at an offset of the arena, and matrix i of the list above. */
 struct sru_weight sru_lm_weight(const struct sru_lm *lm, size_t offset);
 struct sru_weight sru_lm_matrix(const struct sru_lm *lm, size_t i);
