@@ -71,13 +71,18 @@ static void print_operators(const struct sru_bench_host *h, const struct sru_ben
         const struct sru_cost a = sru_cost_of(&f->model, op, SRU_FORWARD, h->dev->act_bytes);
         const struct sru_cost b = sru_cost_of(&f->model, op, SRU_BACKWARD, h->dev->act_bytes);
 
+        if (both <= 0)   /* Muon, where AdamW trains */
+            continue;
         printf("  %-20s %12.1f %12.1f ", sru_timed_names[op], 100 * seconds[SRU_FORWARD] / t->mean,
                100 * seconds[SRU_BACKWARD] / t->mean);
         if (a.flops + b.flops > 0)
             printf("%10.0f", (a.flops + b.flops) / both / 1e9);
         else
             printf("%10s", "-");
-        printf(" %8.1f\n", (a.bytes + b.bytes) / both / 1e9);
+        if (a.bytes + b.bytes > 0)
+            printf(" %8.1f\n", (a.bytes + b.bytes) / both / 1e9);
+        else
+            printf(" %8s\n", "-");
         rest -= both;
     }
     printf("  %-20s %12.1f\n", "the rest", 100 * rest / t->mean);
