@@ -249,6 +249,12 @@ static inline sru_act *sru_at(const struct sru_dev *dev, sru_act *p, size_t n)
     return (sru_act *)((char *)p + n * dev->act_bytes);
 }
 
+/* The same of what is only read. */
+static inline const sru_act *sru_from(const struct sru_dev *dev, const sru_act *p, size_t n)
+{
+    return (const sru_act *)((const char *)p + n * dev->act_bytes);
+}
+
 /* Storage of activations and of the products' operands; auto: bf16 where the processor multiplies it. */
 enum sru_precision { SRU_PRECISION_AUTO, SRU_PRECISION_F32, SRU_PRECISION_BF16 };
 

@@ -5,14 +5,10 @@
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "src/io/safetensors.h"
 #include "src/train/optimizer.h"
 #include "tests/reference/reference.h"
 #include "tests/support.h"
-
-static char optimizers[4096];
 
 /* A matrix alone, and planes that stand in one another; what lies between them stays. */
 START_TEST(steps_are_the_twins)
@@ -120,11 +116,8 @@ START_TEST(steps_are_pytorchs)
 
     if (!dev)
         return;
-    if (access(optimizers, R_OK) != 0) {
-        printf("SKIP: no %s\n", optimizers);
+    if (!open_optimizers(&f))
         return;
-    }
-    ck_assert(!sru_st_open(optimizers, &f, NULL));
     check_muon(&f, dev, 16, 48);
     check_muon(&f, dev, 32, 32);
     check_muon(&f, dev, 48, 16);
@@ -135,11 +128,9 @@ END_TEST
 
 int main(void)
 {
-    const char *source = getenv("srcdir");
     Suite *s = suite_create("muon");
     TCase *t = tcase_create("muon");
 
-    snprintf(optimizers, sizeof optimizers, "%s/../shared/optimizers/optimizers.safetensors", source ? source : ".");
     tcase_add_loop_test(t, steps_are_the_twins, 0, (int)n_all_devices);
     tcase_add_test(t, threads_change_nothing);
     tcase_add_loop_test(t, steps_are_pytorchs, 0, (int)n_all_kernels);

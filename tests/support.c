@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/support.h"
 
@@ -105,6 +106,20 @@ void close_kernels(struct sru_dev *dev)
     free_all();
     sru_dev_close(dev);
     coarse = false;
+}
+
+bool open_optimizers(struct sru_st_file *f)
+{
+    const char *source = getenv("srcdir");
+    char path[4096];
+
+    snprintf(path, sizeof path, "%s/../shared/optimizers/optimizers.safetensors", source ? source : ".");
+    if (access(path, R_OK) != 0) {
+        printf("SKIP: no %s\n", path);
+        return false;
+    }
+    ck_assert(!sru_st_open(path, f, NULL));
+    return true;
 }
 
 /* ---- Numbers ---------------------------------------------------------------------------------- */

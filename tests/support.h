@@ -5,6 +5,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "src/io/safetensors.h"
 #include "src/ops.h"
 
 /* Run one suite; the exit code of the program. */
@@ -26,6 +27,9 @@ struct sru_dev *open_device(int i);
 void *pooled(size_t bytes);
 void free_all(void);
 void close_kernels(struct sru_dev *dev);
+
+/* PyTorch's optimizers (../shared/optimizers), or false after a line that says SKIP. */
+bool open_optimizers(struct sru_st_file *f);
 
 /* n numbers uniform in [-scale, scale), exact in bf16; the same for the same seed. */
 double *random_array(size_t n, double scale, uint64_t seed);

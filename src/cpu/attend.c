@@ -151,7 +151,7 @@ static const sru_act *masked(const struct sru_cpu *cpu, const struct sru_attend 
     if (!sru_mask_is_on(&s->mask))
         return P;
     for (size_t i = 0; i < t->n; i++)
-        cpu->k->mask(width, (const sru_act *)((const char *)P + i * width * cpu->dev.act_bytes), mask_row(cpu, s, t, i, room),
+        cpu->k->mask(width, sru_from(&cpu->dev, P, i * width), mask_row(cpu, s, t, i, room),
                      sru_at(&cpu->dev, out, i * width));
     return out;
 }
@@ -231,7 +231,7 @@ static void turn(const struct sru_cpu *cpu, const struct sru_attend *s, const st
         for (size_t i = k.from; i < first; i++)
             memset(sru_at(dev, out, (i - k.from) * stride), 0, t->n * dev->act_bytes);
         if (first < k.to)
-            cpu->k->transpose(t->n, k.to - first, (const sru_act *)((const char *)x + (first - t->lo) * dev->act_bytes), t->hi - t->lo,
+            cpu->k->transpose(t->n, k.to - first, sru_from(dev, x, first - t->lo), t->hi - t->lo,
                               sru_at(dev, out, (first - k.from) * stride), stride);
     }
 }
@@ -274,7 +274,7 @@ static void gather(struct sru_cpu *cpu, const struct sru_attend *s, const struct
         struct sru_product x = product(cpu, k.to - k.from, c, s->T - k.t0);
 
         x.ldb = row_length(s);
-        sru_product(cpu->products, &x, (const char *)turned + k.from * s->T * dev->act_bytes, head(cpu, s, rows, t->b, k.t0, t->h), sum);
+        sru_product(cpu->products, &x, sru_from(dev, turned, k.from * s->T), head(cpu, s, rows, t->b, k.t0, t->h), sum);
         for (size_t i = k.from; i < k.to; i++)
             memcpy(sru_at(dev, s->dkv.p, t->b * s->dkv.stride + i * 2 * s->p + column + t->h * c), sru_at(dev, sum, (i - k.from) * c),
                    c * dev->act_bytes);

@@ -39,21 +39,32 @@ static bool make_room(struct sru_cpu *cpu, size_t in)
     return true;
 }
 
-size_t sru_cpu_panels_bytes(const struct sru_cpu *cpu, size_t in, size_t out, bool int8)
+/* An operand's form and, with it, the bytes of its panels and of its scales. */
+static struct sru_cpu_operand planned(const struct sru_cpu *cpu, size_t in, size_t out, bool int8, size_t *panels, size_t *scales)
 {
-    const struct sru_cpu_operand o = { .in = in, .out = out };
+    const struct sru_cpu_operand o = { .in = in, .out = out, .form = int8 ? SRU_AS_INT8 : cpu->bf16 ? SRU_AS_BF16 : SRU_AS_F32 };
     const size_t outputs = panels_of(&o) * SRU_PANEL;
 
-    return outputs * (in * bytes_of(int8 ? SRU_AS_INT8 : cpu->bf16 ? SRU_AS_BF16 : SRU_AS_F32) + (int8 ? sizeof *o.scale : 0));
+    *panels = outputs * in * bytes_of(o.form);
+    *scales = int8 ? outputs * sizeof *o.scale : 0;
+    return o;
+}
+
+size_t sru_cpu_panels_bytes(const struct sru_cpu *cpu, size_t in, size_t out, bool int8)
+{
+    size_t panels, scales;
+
+    planned(cpu, in, out, int8, &panels, &scales);
+    return panels + scales;
 }
 
 bool sru_cpu_panels_open(struct sru_cpu *cpu, struct sru_cpu_operand *o, bool int8)
 {
-    const size_t outputs = panels_of(o) * SRU_PANEL;
+    size_t panels, scales;
 
-    o->form = int8 ? SRU_AS_INT8 : cpu->bf16 ? SRU_AS_BF16 : SRU_AS_F32;
-    o->panels = cpu->dev.ops->alloc(&cpu->dev, outputs * o->in * bytes_of(o->form));
-    o->scale = int8 ? cpu->dev.ops->alloc(&cpu->dev, outputs * sizeof *o->scale) : NULL;
+    o->form = planned(cpu, o->in, o->out, int8, &panels, &scales).form;
+    o->panels = cpu->dev.ops->alloc(&cpu->dev, panels);
+    o->scale = int8 ? cpu->dev.ops->alloc(&cpu->dev, scales) : NULL;
     return o->panels && (o->scale || !int8) && make_room(cpu, o->in);
 }
 
@@ -105,7 +116,6 @@ void sru_cpu_decode(struct sru_cpu *cpu, const struct sru_cpu_operand *o, size_t
                     float *sum, size_t y_stride)
 {
     const struct sru_dev *dev = &cpu->dev;
-    const size_t act = dev->act_bytes;
     const bool many = sru_is_work(cpu, panels_of(o) * SRU_PANEL * o->in * bytes_of(o->form) / sizeof(float));
     const size_t parts = many ? (size_t)dev->threads : 1;
 
@@ -118,7 +128,7 @@ void sru_cpu_decode(struct sru_cpu *cpu, const struct sru_cpu_operand *o, size_t
 
         if (cpu->bf16) {
             for (size_t i = 0; i < s.rows; i++)
-                cpu->k->widen(o->in, (const sru_act *)((const char *)x + (b + i) * x_stride * act), cpu->room + i * o->in);
+                cpu->k->widen(o->in, sru_from(dev, x, (b + i) * x_stride), cpu->room + i * o->in);
             s.x = cpu->room;
             s.x_stride = o->in;
         }

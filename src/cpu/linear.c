@@ -37,11 +37,11 @@ size_t sru_cpu_gradient_work(size_t rows, size_t cols)
 /* x [rows,cols] to room [cols,rows]; a thread takes some columns. */
 static void transpose(const struct sru_cpu *cpu, size_t rows, size_t cols, const sru_act *x, sru_act *room)
 {
-    const size_t each = 64, parts = (cols + each - 1) / each, bytes = cpu->dev.act_bytes;
+    const size_t each = 64, parts = (cols + each - 1) / each;
 
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (size_t i = 0; i < parts; i++)
-        cpu->k->transpose(rows, sru_min(each, cols - i * each), (const sru_act *)((const char *)x + i * each * bytes), cols,
+        cpu->k->transpose(rows, sru_min(each, cols - i * each), sru_from(&cpu->dev, x, i * each), cols,
                           sru_at(&cpu->dev, room, i * each * rows), rows);
 }
 

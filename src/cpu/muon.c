@@ -55,7 +55,7 @@ static void place(struct sru_cpu *cpu, size_t n, size_t from, size_t to, const s
     const size_t bytes = cpu->dev.act_bytes;
 
     for (size_t i = from; i < to; i++)
-        memcpy(sru_at(&cpu->dev, c, i * n), (const char *)x + (i - from) * to * bytes, to * bytes);
+        memcpy(sru_at(&cpu->dev, c, i * n), sru_from(&cpu->dev, x, (i - from) * to), to * bytes);
     cpu->k->transpose(to - from, from, x, to, sru_at(&cpu->dev, c, from), n);
 }
 
@@ -69,7 +69,7 @@ static void symmetric(struct sru_cpu *cpu, size_t n, size_t k, const sru_act *a,
         struct sru_product p = sru_act_product(cpu, to - from, to, k);
 
         p.b = SRU_COLUMNS;
-        product(cpu, p, (const sru_act *)((const char *)a + from * k * cpu->dev.act_bytes), b, each < n ? room : c);
+        product(cpu, p, sru_from(&cpu->dev, a, from * k), b, each < n ? room : c);
         if (each < n)
             place(cpu, n, from, to, room, c);
     }

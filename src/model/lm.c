@@ -8,41 +8,34 @@
 
 /* ---- Matrices --------------------------------------------------------------------------------- */
 
-static size_t n_matrices(const struct sru_lm *lm)
+size_t sru_lm_n_matrices(const struct sru_lm *lm)
 {
     return SRU_MATRICES * lm->config.depth + 1;
 }
 
-/* What matrix i is, and what its operand is for, in a model of some use; offset SRU_NONE: there is none. */
-struct matrix_plan {
-    size_t offset, in, out;
-    bool   in_first;
-    enum sru_use use;
-};
-
-static struct matrix_plan matrix_plan(const struct sru_lm *lm, size_t i, enum sru_use use)
+struct sru_matrix_plan sru_lm_matrix_plan(const struct sru_lm *lm, size_t i, enum sru_use use)
 {
     const size_t d = lm->config.n_d, p = lm->config.n_proj;
     const bool train = use == SRU_USE_TRAIN;
     const enum sru_use forward = train ? SRU_USE_READ : use;
 
-    if (i + 1 == n_matrices(lm))
-        return (struct matrix_plan){ lm->params.out_w, d, lm->config.vocab, false, use };
+    if (i + 1 == sru_lm_n_matrices(lm))
+        return (struct sru_matrix_plan){ lm->params.out_w, d, lm->config.vocab, false, use };
     const struct sru_layer_params *l = &lm->params.layers[i / SRU_MATRICES];
     switch (i % SRU_MATRICES) {
-    case SRU_W1:  return (struct matrix_plan){ l->w1, d, p, false, use };
-    case SRU_W2K: return (struct matrix_plan){ l->w2, p, p, false, forward };
-    case SRU_W2V: return (struct matrix_plan){ l->w2 == SRU_NONE ? SRU_NONE : l->w2 + p * p, p, p, false, forward };
-    case SRU_W2:  return (struct matrix_plan){ train ? l->w2 : SRU_NONE, p, 2 * p, false, use };
-    default:      return (struct matrix_plan){ l->w3, p, 3 * d, true, use };
+    case SRU_W1:  return (struct sru_matrix_plan){ l->w1, d, p, false, use };
+    case SRU_W2K: return (struct sru_matrix_plan){ l->w2, p, p, false, forward };
+    case SRU_W2V: return (struct sru_matrix_plan){ l->w2 == SRU_NONE ? SRU_NONE : l->w2 + p * p, p, p, false, forward };
+    case SRU_W2:  return (struct sru_matrix_plan){ train ? l->w2 : SRU_NONE, p, 2 * p, false, use };
+    default:      return (struct sru_matrix_plan){ l->w3, p, 3 * d, true, use };
     }
 }
 
 static bool add_matrices(struct sru_lm *lm, enum sru_use use)
 {
-    lm->matrices = calloc(n_matrices(lm), sizeof *lm->matrices);
-    for (size_t i = 0; lm->matrices && i < n_matrices(lm); i++) {
-        const struct matrix_plan m = matrix_plan(lm, i, use);
+    lm->matrices = calloc(sru_lm_n_matrices(lm), sizeof *lm->matrices);
+    for (size_t i = 0; lm->matrices && i < sru_lm_n_matrices(lm); i++) {
+        const struct sru_matrix_plan m = sru_lm_matrix_plan(lm, i, use);
 
         lm->matrices[i].offset = m.offset;
         if (m.offset == SRU_NONE)
@@ -58,8 +51,8 @@ uint64_t sru_lm_operand_bytes(const struct sru_lm *lm, enum sru_use use)
 {
     uint64_t sum = 0;
 
-    for (size_t i = 0; i < n_matrices(lm); i++) {
-        const struct matrix_plan m = matrix_plan(lm, i, use);
+    for (size_t i = 0; i < sru_lm_n_matrices(lm); i++) {
+        const struct sru_matrix_plan m = sru_lm_matrix_plan(lm, i, use);
 
         sum += m.offset == SRU_NONE ? 0 : lm->dev->ops->operand_bytes(lm->dev, m.in, m.out, m.use);
     }
@@ -83,7 +76,7 @@ struct sru_weight sru_lm_matrix(const struct sru_lm *lm, size_t i)
 
 void sru_lm_prepare(struct sru_lm *lm)
 {
-    for (size_t i = 0; i < n_matrices(lm) && !lm->prepared; i++)
+    for (size_t i = 0; i < sru_lm_n_matrices(lm) && !lm->prepared; i++)
         if (lm->matrices[i].operand) {
             const struct sru_weight w = sru_lm_matrix(lm, i);
             lm->dev->ops->prepare(lm->dev, &w);
@@ -116,7 +109,7 @@ sru_status sru_lm_open(struct sru_lm *lm, const struct sru_config *c, struct sru
 void sru_lm_close(struct sru_lm *lm)
 {
     if (lm->dev) {
-        for (size_t i = 0; lm->matrices && i < n_matrices(lm); i++)
+        for (size_t i = 0; lm->matrices && i < sru_lm_n_matrices(lm); i++)
             lm->dev->ops->operand_close(lm->dev, lm->matrices[i].operand);
         lm->dev->ops->release(lm->dev, lm->w);
         lm->dev->ops->release(lm->dev, lm->g);

@@ -20,6 +20,13 @@ struct sru_matrix {
  */
 enum { SRU_W1, SRU_W2K, SRU_W2V, SRU_W2, SRU_W3, SRU_MATRICES };
 
+/* What a matrix is, and what its operand is for; offset SRU_NONE: there is none. */
+struct sru_matrix_plan {
+    size_t offset, in, out;    /* [out,in], or with in_first [in,out] */
+    bool   in_first;
+    enum sru_use use;
+};
+
 /* A model's weights on a device. */
 struct sru_lm {
     struct sru_config config;
@@ -37,6 +44,9 @@ sru_status sru_lm_open(struct sru_lm *lm, const struct sru_config *c, struct sru
 void sru_lm_close(struct sru_lm *lm);
 /* Make the operand copies anew where they are not those of w: before any segment is run. */
 void sru_lm_prepare(struct sru_lm *lm);
+/* How many matrices a model has, and what matrix i is in one of some use; they need a configuration and parameters only. */
+size_t sru_lm_n_matrices(const struct sru_lm *lm);
+struct sru_matrix_plan sru_lm_matrix_plan(const struct sru_lm *lm, size_t i, enum sru_use use);
 /* Bytes of the operand copies of a model of some use; it needs a configuration, parameters and device only. */
 uint64_t sru_lm_operand_bytes(const struct sru_lm *lm, enum sru_use use);
 /* The weight at an offset of the arena, and matrix i of the list above. */

@@ -16,34 +16,33 @@ static void round_row(float *w, size_t n, size_t stride)
         w[i * stride] = sru_int8_of(w[i * stride], scale) * scale;
 }
 
-/* A matrix [out,in], or with in_first [in,out], by way of the host's `room`. */
-static void round_matrix(struct sru_lm *lm, size_t offset, size_t in, size_t out, bool in_first, float *room)
+/* By way of the host's `room`. */
+static void round_matrix(struct sru_lm *lm, const struct sru_matrix_plan *m, float *room)
 {
     struct sru_dev *dev = lm->dev;
 
-    if (offset == SRU_NONE)
-        return;
-    dev->ops->get(dev, room, lm->w + offset, in * out * sizeof *room);
-    for (size_t o = 0; o < out; o++)
-        round_row(room + o * (in_first ? 1 : in), in, in_first ? out : 1);
-    dev->ops->put(dev, lm->w + offset, room, in * out * sizeof *room);
+    dev->ops->get(dev, room, lm->w + m->offset, m->in * m->out * sizeof *room);
+    for (size_t o = 0; o < m->out; o++)
+        round_row(room + o * (m->in_first ? 1 : m->in), m->in, m->in_first ? m->out : 1);
+    dev->ops->put(dev, lm->w + m->offset, room, m->in * m->out * sizeof *room);
 }
 
 sru_status sru_lm_quantize(struct sru_lm *lm, struct sru_error *err)
 {
-    const size_t d = lm->config.n_d, p = lm->config.n_proj, V = lm->config.vocab;
-    float *room = malloc(sru_max(sru_max(3 * d * p, 2 * p * p), V * d) * sizeof *room);
+    size_t most = 0;
 
+    for (size_t i = 0; i < sru_lm_n_matrices(lm); i++) {
+        const struct sru_matrix_plan m = sru_lm_matrix_plan(lm, i, SRU_USE_READ);
+        most = sru_max(most, m.in * m.out);
+    }
+    float *room = malloc(most * sizeof *room);
     if (!room)
         return sru_fail(err, SRU_ENOMEM, "out of memory to round the weights");
-    for (size_t i = 0; i < lm->config.depth; i++) {
-        const struct sru_layer_params *l = &lm->params.layers[i];
-
-        round_matrix(lm, l->w1, d, p, false, room);
-        round_matrix(lm, l->w2, p, 2 * p, false, room);
-        round_matrix(lm, l->w3, p, 3 * d, true, room);
+    for (size_t i = 0; i < sru_lm_n_matrices(lm); i++) {
+        const struct sru_matrix_plan m = sru_lm_matrix_plan(lm, i, SRU_USE_READ);
+        if (m.offset != SRU_NONE)
+            round_matrix(lm, &m, room);
     }
-    round_matrix(lm, lm->params.out_w, d, V, false, room);
     lm->prepared = false;
     free(room);
     return SRU_OK;
