@@ -73,31 +73,44 @@ SRU_INLINE void philox(vu c[4], uint64_t key)
     }
 }
 
-/* 4W factors, of W blocks from `block` on. */
-SRU_INLINE void mask_blocks(const struct sru_mask *s, uint64_t block, float *out)
+/* 4W factors from words: W blocks' of four, of which a lane has one. */
+SRU_INLINE void mask_factors(const vu c[4], vu limit, vf keep, float *out)
 {
-    const vf keep = vf_set1(1.0f / (1.0f - s->rate));
-    const vu limit = vu_set1((uint32_t)fminf(s->rate * 4294967296.0f, 4294967040.0f));
-    const vu first = vu_set1((uint32_t)block), low = vu_add(first, vu_order());
-    const vu carry = vu_less(low, first);   /* -1 where there is one */
-    vu c[4] = { low, vu_sub(vu_set1((uint32_t)(block >> 32)), carry), vu_set1(s->step), vu_set1(s->layer << 8 | s->site) };
-
-    philox(c, s->seed);
     vf_weave(out, vf_unless(vu_less(c[0], limit), keep), vf_unless(vu_less(c[1], limit), keep),
              vf_unless(vu_less(c[2], limit), keep), vf_unless(vu_less(c[3], limit), keep));
 }
 
+/* 4W factors by the low halves of W blocks from `block` on, and 4W by their high halves. */
+SRU_INLINE void mask_blocks(const struct sru_mask *s, uint64_t block, float *low, float *high)
+{
+    const vf keep = vf_set1(1.0f / (1.0f - s->rate));
+    const vu limit = vu_set1(sru_philox_limit(s->rate));
+    const vu first = vu_set1((uint32_t)block), at = vu_add(first, vu_order());
+    const vu carry = vu_less(at, first);   /* -1 where there is one */
+    vu c[4] = { at, vu_sub(vu_set1((uint32_t)(block >> 32)), carry), vu_set1(s->step), vu_set1(s->layer << 8 | s->site) };
+
+    philox(c, s->seed);
+    mask_factors(c, limit, keep, high);
+    SRU_UNROLL for (size_t i = 0; i < 4; i++)
+        c[i] = vu_low_up(c[i]);
+    mask_factors(c, limit, keep, low);
+}
+
+/* Low halves decide about the first half of a row, high halves about the second: see philox.h. */
 static void mask_row(const struct sru_mask *s, size_t row, size_t cols, float *out)
 {
-    const uint64_t first = (uint64_t)row * ((cols + 3) / 4);   /* a row begins with a block of its own */
+    const size_t blocks = (cols + 7) / 8, half = 4 * blocks, end = half < cols ? half : cols;
+    const uint64_t first = (uint64_t)row * blocks;
     size_t j = 0;
 
-    for (; j + 4 * W <= cols; j += 4 * W)
-        mask_blocks(s, first + j / 4, out + j);
-    if (j < cols) {
-        float rest[4 * W];
+    for (; half + j + 4 * W <= cols; j += 4 * W)
+        mask_blocks(s, first + j / 4, out + j, out + half + j);
+    for (; j < end; j += 4 * W) {
+        float low[4 * W], high[4 * W];
 
-        mask_blocks(s, first + j / 4, rest);
-        memcpy(out + j, rest, (cols - j) * sizeof *out);
+        mask_blocks(s, first + j / 4, low, high);
+        memcpy(out + j, low, (end - j < 4 * W ? end - j : 4 * W) * sizeof *out);
+        if (half + j < cols)
+            memcpy(out + half + j, high, (cols - half - j < 4 * W ? cols - half - j : 4 * W) * sizeof *out);
     }
 }

@@ -24,4 +24,16 @@ static inline void sru_philox(uint32_t c[4], uint64_t key)
     }
 }
 
+/*
+ * Masks: a row of factors takes ceil(columns/8) blocks of its own, the low halves of whose words decide about the first
+ * half of the row (columns rounded up to eights), in order, and the high halves about the second.  A half below the limit
+ * drops its element; the comparison is with the half as a word's high bits.
+ */
+static inline uint32_t sru_philox_limit(float rate)
+{
+    const float halves = rate * 65536.0f + 0.5f;
+
+    return (uint32_t)(halves < 65535.0f ? halves : 65535.0f) << 16;
+}
+
 #endif

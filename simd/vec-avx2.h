@@ -121,6 +121,7 @@ SRU_INLINE vu vu_set1(uint32_t x) { return _mm256_set1_epi32((int)x); }
 SRU_INLINE vu vu_add(vu a, vu b) { return _mm256_add_epi32(a, b); }
 SRU_INLINE vu vu_sub(vu a, vu b) { return _mm256_sub_epi32(a, b); }
 SRU_INLINE vu vu_xor(vu a, vu b) { return _mm256_xor_si256(a, b); }
+SRU_INLINE vu vu_low_up(vu x) { return _mm256_slli_epi32(x, 16); }
 SRU_INLINE vu vu_less(vu a, vu b)
 {
     const __m256i sign = _mm256_set1_epi32(INT32_MIN);   /* only signed numbers are compared */

@@ -90,6 +90,7 @@ SRU_INLINE vu vu_set1(uint32_t x) { return _mm512_set1_epi32((int)x); }
 SRU_INLINE vu vu_add(vu a, vu b) { return _mm512_add_epi32(a, b); }
 SRU_INLINE vu vu_sub(vu a, vu b) { return _mm512_sub_epi32(a, b); }
 SRU_INLINE vu vu_xor(vu a, vu b) { return _mm512_xor_si512(a, b); }
+SRU_INLINE vu vu_low_up(vu x) { return _mm512_slli_epi32(x, 16); }
 SRU_INLINE vu vu_less(vu a, vu b) { return _mm512_movm_epi32(_mm512_cmplt_epu32_mask(a, b)); }
 SRU_INLINE vf vf_unless(vu u, vf y) { return _mm512_andnot_ps(_mm512_castsi512_ps(u), y); }
 SRU_INLINE vu vu_wide(vu a, vu b, vu *hi)

@@ -112,6 +112,7 @@ SRU_INLINE vu vu_set1(uint32_t x) { return vdupq_n_u32(x); }
 SRU_INLINE vu vu_add(vu a, vu b) { return vaddq_u32(a, b); }
 SRU_INLINE vu vu_sub(vu a, vu b) { return vsubq_u32(a, b); }
 SRU_INLINE vu vu_xor(vu a, vu b) { return veorq_u32(a, b); }
+SRU_INLINE vu vu_low_up(vu x) { return vshlq_n_u32(x, 16); }
 SRU_INLINE vu vu_less(vu a, vu b) { return vcltq_u32(a, b); }
 SRU_INLINE vf vf_unless(vu u, vf y) { return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(y), u)); }
 SRU_INLINE vu vu_wide(vu a, vu b, vu *hi)

@@ -101,6 +101,7 @@ SRU_INLINE vf vf_scale(vf y, vf n)
 SRU_INLINE vu vu_add(vu a, vu b) { return a + b; }
 SRU_INLINE vu vu_sub(vu a, vu b) { return a - b; }
 SRU_INLINE vu vu_xor(vu a, vu b) { return a ^ b; }
+SRU_INLINE vu vu_low_up(vu x) { return x << 16; }
 SRU_INLINE vu vu_less(vu a, vu b) { return (vu)(a < b); }
 SRU_INLINE vf vf_unless(vu u, vf y) { return (vf)((vu)y & ~u); }
 

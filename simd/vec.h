@@ -12,6 +12,7 @@
  *   vf_zero_below(x, a, y) 0 where x < a, else y (so for NaN in x)
  *   vf_round, vf_scale     to the nearest whole number; y 2^n for a whole -252 <= n <= 254
  *   vf_sum, vf_top         of all lanes, in a fixed order
+ *   vu_low_up(x)           x shifted left by 16
  *   vu_less(a, b)          all ones where a < b, unsigned, else 0
  *   vf_unless(u, y)        0 where u is all ones, y where it is 0
  *   vu_wide(a, b, &hi)     a b in 64 bits: the low halves, and the high ones

@@ -51,7 +51,7 @@ static float scale_of(const struct sru_attend *s)
 /* One thread's. */
 struct room {
     float   *scores;            /* [tile,keys] */
-    float   *mask;              /* [keys] */
+    float   *mask;              /* [tile,keys] factors, or [keys] in the forward */
     sru_act *first, *second;    /* [tile,keys] */
     sru_act *Pt, *dSt;          /* [keys,T] a head's probabilities after dropout, and gradients of scores, transposed */
     sru_act *sum;               /* [keys,p/H] a block's dk or dv */
@@ -72,7 +72,7 @@ static size_t cut(struct room *r, float *work, size_t M, size_t T, size_t p, boo
     size_t at = 0;
 
     *r = (struct room){ .scores = work };
-    const size_t places[] = { take(&at, SRU_TILE * keys), take(&at, keys), take(&at, SRU_TILE * keys), take(&at, SRU_TILE * keys),
+    const size_t places[] = { take(&at, SRU_TILE * keys), take(&at, back ? SRU_TILE * keys : keys), take(&at, SRU_TILE * keys), take(&at, SRU_TILE * keys),
                               take(&at, back ? keys * T : 0), take(&at, back ? keys * T : 0), take(&at, back ? keys * p : 0) };
     if (work) {
         r->mask = work + places[1];
@@ -134,6 +134,7 @@ static size_t row_length(const struct sru_attend *s)
 
 /* ---- Forward --------------------------------------------------------------------------------- */
 
+/* Factors of row i of a tile, from key lo on. */
 static const float *mask_row(const struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, size_t i, float *room)
 {
     const size_t row = (t->b * s->H + t->h) * s->T + t->t0 + i;
@@ -142,17 +143,24 @@ static const float *mask_row(const struct sru_cpu *cpu, const struct sru_attend 
     return m ? m + t->lo : NULL;
 }
 
-/* The tile's probabilities after dropout: P itself where there is none. */
+/*
+ * The tile's probabilities after dropout: P itself where there is none.  Rows of factors are drawn to the caller's room,
+ * `stride` apart: 0 where they are wanted once, else m[i] becomes where row i stands.
+ */
 static const sru_act *masked(const struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, const sru_act *P, sru_act *out,
-                             float *room)
+                             float *room, size_t stride, const float **m)
 {
     const size_t width = t->hi - t->lo;
 
     if (!sru_mask_is_on(&s->mask))
         return P;
-    for (size_t i = 0; i < t->n; i++)
-        cpu->k->mask(width, sru_from(&cpu->dev, P, i * width), mask_row(cpu, s, t, i, room),
-                     sru_at(&cpu->dev, out, i * width));
+    for (size_t i = 0; i < t->n; i++) {
+        const float *row = mask_row(cpu, s, t, i, room + i * stride);
+
+        cpu->k->mask(width, sru_from(&cpu->dev, P, i * width), row, sru_at(&cpu->dev, out, i * width));
+        if (m)
+            m[i] = row;
+    }
     return out;
 }
 
@@ -183,7 +191,7 @@ static void attend_tile(struct sru_cpu *cpu, const struct sru_attend *s, const s
 
     probabilities(cpu, s, t, r.scores, P);
     x.ldb = x.ldc = row_length(s);
-    sru_product(cpu->products, &x, masked(cpu, s, t, P, r.second, r.mask), head(cpu, s, s->v, t->b, t->lo, t->h),
+    sru_product(cpu->products, &x, masked(cpu, s, t, P, r.second, r.mask, 0, NULL), head(cpu, s, s->v, t->b, t->lo, t->h),
                 head(cpu, s, s->out, t->b, t->t0, t->h));
 }
 
@@ -241,16 +249,17 @@ static void attend_back_tile(struct sru_cpu *cpu, const struct sru_attend *s, co
 {
     const size_t width = t->hi - t->lo, c = s->p / s->H;
     sru_act *P = kept_tile(cpu, s, t), *dS = r->first;
+    const float *m[SRU_TILE] = { NULL };
     const sru_act *dout = head(cpu, s, s->dout, t->b, t->t0, t->h);
     struct sru_product x = product(cpu, t->n, width, c);
 
-    turn(cpu, s, t, masked(cpu, s, t, P, r->first, r->mask), r->Pt);
+    turn(cpu, s, t, masked(cpu, s, t, P, r->first, r->mask, s->M + s->T, m), r->Pt);
     x.b = SRU_COLUMNS;
     x.c_bf16 = false;
     x.lda = x.ldb = row_length(s);
     sru_product(cpu->products, &x, dout, head(cpu, s, s->v, t->b, t->lo, t->h), r->scores);
     for (size_t i = 0; i < t->n; i++)   /* where P is 0, dS is 0: rows need no bounds here */
-        cpu->k->softmax_back(width, scale_of(s), sru_at(&cpu->dev, P, i * width), mask_row(cpu, s, t, i, r->mask), r->scores + i * width,
+        cpu->k->softmax_back(width, scale_of(s), sru_at(&cpu->dev, P, i * width), m[i], r->scores + i * width,
                              sru_at(&cpu->dev, dS, i * width));
     x = product(cpu, t->n, c, width);
     x.ldb = x.ldc = row_length(s);

@@ -11,11 +11,13 @@ void ref_mask(const struct sru_mask *m, size_t rows, size_t cols, double *out)
 {
     for (size_t row = 0; row < rows; row++)
         for (size_t j = 0; j < cols; j++) {
-            const uint64_t block = (uint64_t)row * ((cols + 3) / 4) + j / 4;
+            const size_t blocks = (cols + 7) / 8, half = 4 * blocks, i = j % half;
+            const uint64_t block = (uint64_t)row * blocks + i / 4;
             uint32_t c[4] = { (uint32_t)block, (uint32_t)(block >> 32), m->step, m->layer << 8 | m->site };
 
             sru_philox(c, m->seed);
-            out[row * cols + j] = c[j % 4] / 4294967296.0 < (double)m->rate ? 0 : 1 / (1 - (double)m->rate);
+            const uint32_t bits = j < half ? c[i % 4] & 0xFFFF : c[i % 4] >> 16;
+            out[row * cols + j] = bits < round(65536 * (double)m->rate) ? 0 : 1 / (1 - (double)m->rate);
         }
 }
 
