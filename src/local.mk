@@ -33,4 +33,4 @@ sru_lm_LDADD = libbench.la libcore.la
 noinst_LTLIBRARIES += libbench.la
 libbench_la_SOURCES = src/bench/bench.h src/bench/measure.c src/bench/machine.c src/bench/memory.c src/bench/train.c \
   src/bench/flops.c src/bench/matmul.c src/bench/ops-timing.c \
-  src/bench/generate.c
+  src/bench/scan.c src/bench/generate.c

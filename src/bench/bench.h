@@ -66,8 +66,8 @@ struct sru_cost {
  * A prediction's forward is part of its backward.
  */
 struct sru_cost sru_cost_of(const struct sru_bench_model *m, enum sru_timed op, int direction, size_t act_bytes);
-/* The recurrence without its products. */
-struct sru_cost sru_cost_of_scan(const struct sru_bench_model *m, int direction, size_t act_bytes);
+/* The recurrence without its products, bytes for each unit of a position. */
+double sru_bytes_of_scan(int direction, size_t act_bytes);
 /* Of all operators. */
 struct sru_cost sru_cost_of_step(const struct sru_bench_model *m, size_t act_bytes);
 /* Of reading one position with a full window: every weight but the embeddings of other tokens, every key and value. */
@@ -135,15 +135,20 @@ struct sru_training {
     struct sru_op_times times;
 };
 
-/*
- * The recurrence alone: an operator's time less that of its products at the rates measured, seconds a step.  That is what
- * ops.h lets one see: where the operator's products are slower than those rates, the difference is in here.
- */
-double sru_scan_seconds(const struct sru_training *t, const struct sru_matmuls *x, int direction, int precision);
-
 /* Steps on random bytes. */
 sru_status sru_bench_train(const struct sru_bench_model *m, struct sru_dev *dev, double seconds, struct sru_training *out,
                            struct sru_error *err);
+
+/* ---- The recurrence alone (scan.c) ------------------------------------------------------------------------ */
+
+struct sru_recurrence {
+    double elements;                            /* positions times units of a pass */
+    struct sru_spread pass[SRU_DIRECTIONS];     /* seconds */
+};
+
+/* The processor's kernels on as many streams of a model's size as no cache holds; products are not in it. */
+sru_status sru_bench_scan(const struct sru_bench_model *m, struct sru_dev *dev, double seconds, struct sru_recurrence *out,
+                          struct sru_error *err);
 
 /* ---- Generation (generate.c) ------------------------------------------------------------------------------ */
 
@@ -169,6 +174,7 @@ struct sru_bench_figures {
     struct sru_bench_model model;
     struct sru_matmuls     matmuls;
     struct sru_training    training;
+    struct sru_recurrence  recurrence;
     struct sru_generation  generation;
 };
 

@@ -45,12 +45,17 @@ static struct sizes sizes_of(const struct sru_bench_model *m, size_t act_bytes)
     return s;
 }
 
-static struct sru_cost scan(const struct sizes *s, int direction)
+double sru_bytes_of_scan(int direction, size_t act_bytes)
 {
-    const double each = direction == SRU_FORWARD ? 5 * s->e + 4    /* U, x; h, c */
-                                                 : 8 * s->e + 4;   /* U1, U2, x, dh, c; dx, dU */
+    const double e = (double)act_bytes;
 
-    return (struct sru_cost){ 0, s->L * s->N * s->d * each };
+    return direction == SRU_FORWARD ? 5 * e + 4    /* U, x; h, c */
+                                    : 8 * e + 4;   /* U1, U2, x, dh, c; dx, dU */
+}
+
+static double scan(const struct sizes *s, int direction)
+{
+    return s->L * s->N * s->d * sru_bytes_of_scan(direction, (size_t)s->e);
 }
 
 static struct sru_cost forward(const struct sizes *s, enum sru_timed op)
@@ -69,7 +74,7 @@ static struct sru_cost forward(const struct sizes *s, enum sru_timed op)
     case SRU_NORM:
         return (struct sru_cost){ 0, N * (e * p * (s->A * 3 + (s->L - s->A) * 2) + 8 * s->L) };
     case SRU_RECUR:    /* a, W3; U; and the scan */
-        return (struct sru_cost){ s->L * N * 6 * d * p, s->L * e * (N * (p + 3 * d) + 3 * d * p) + scan(s, SRU_FORWARD).bytes };
+        return (struct sru_cost){ s->L * N * 6 * d * p, s->L * e * (N * (p + 3 * d) + 3 * d * p) + scan(s, SRU_FORWARD) };
     case SRU_PREPARE:  /* the matrices; a copy for forwards and one for backwards */
         return (struct sru_cost){ 0, (s->L * 4 * d * p + s->A * 2 * p * p + s->V * d) * (4 + 2 * e) };
     case SRU_MOVE:     /* the memory's rows */
@@ -97,7 +102,7 @@ static struct sru_cost backward(const struct sizes *s, enum sru_timed op)
         return (struct sru_cost){ 0, N * (e * p * (s->A * 5 + (s->L - s->A) * 3) + 8 * s->L) };
     case SRU_RECUR:    /* the scan; a, dU; dW3; then dU, W3; da */
         return (struct sru_cost){ s->L * N * 12 * d * p,
-                                  scan(s, SRU_BACKWARD).bytes + s->L * (e * (N * (2 * p + 6 * d) + 3 * d * p) + 12 * d * p) };
+                                  scan(s, SRU_BACKWARD) + s->L * (e * (N * (2 * p + 6 * d) + 3 * d * p) + 12 * d * p) };
     case SRU_PREDICT:  /* h, W; dh, dW: logits stay in cache */
         return (struct sru_cost){ N * 6 * d * s->V, e * (N * 2 * d + d * s->V) + 4 * d * s->V };
     case SRU_UPDATE:   /* w, g, m, v; w, m, v */
@@ -116,13 +121,6 @@ struct sru_cost sru_cost_of(const struct sru_bench_model *m, enum sru_timed op, 
     const struct sizes s = sizes_of(m, act_bytes);
 
     return direction == SRU_FORWARD ? forward(&s, op) : backward(&s, op);
-}
-
-struct sru_cost sru_cost_of_scan(const struct sru_bench_model *m, int direction, size_t act_bytes)
-{
-    const struct sizes s = sizes_of(m, act_bytes);
-
-    return scan(&s, direction);
 }
 
 struct sru_cost sru_cost_of_step(const struct sru_bench_model *m, size_t act_bytes)

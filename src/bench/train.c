@@ -110,16 +110,3 @@ sru_status sru_bench_train(const struct sru_bench_model *m, struct sru_dev *dev,
     bench_close(&b);
     return status;
 }
-
-double sru_scan_seconds(const struct sru_training *t, const struct sru_matmuls *x, int direction, int precision)
-{
-    double seconds = t->times.seconds[SRU_RECUR][direction];
-
-    for (size_t i = 0; i < x->n; i++) {
-        const struct sru_step_product *p = &x->product[i];
-
-        if (p->op == SRU_RECUR && p->direction == direction)
-            seconds -= (double)p->count * sru_product_flops(p) / x->is[i][precision].rate;
-    }
-    return seconds;
-}

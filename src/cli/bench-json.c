@@ -79,10 +79,11 @@ static json_t *operators(const struct sru_bench_host *h, const struct sru_bench_
     return object;
 }
 
-static json_t *scan(const struct sru_bench_host *h, const struct sru_bench_figures *f, int direction)
+static json_t *recurrence(const struct sru_bench_host *h, const struct sru_bench_figures *f, int direction)
 {
-    return operation(sru_scan_seconds(&f->training, &f->matmuls, direction, sru_bench_precision(h->dev)),
-                     sru_cost_of_scan(&f->model, direction, h->dev->act_bytes));
+    const struct sru_cost cost = { 0, f->recurrence.elements * sru_bytes_of_scan(direction, h->dev->act_bytes) };
+
+    return operation(f->recurrence.pass[direction].median, cost);
 }
 
 static json_t *training(const struct sru_bench_host *h, const struct sru_bench_figures *f)
@@ -94,7 +95,7 @@ static json_t *training(const struct sru_bench_host *h, const struct sru_bench_f
                      "flops", flops, "rate", flops / step,
                      "share", number(flops / step / f->matmuls.mean[sru_bench_precision(h->dev)]),
                      "mean_step_seconds", f->training.mean, "operators", operators(h, f),
-                     "recurrence", "forward", scan(h, f, SRU_FORWARD), "backward", scan(h, f, SRU_BACKWARD));
+                     "recurrence", "forward", recurrence(h, f, SRU_FORWARD), "backward", recurrence(h, f, SRU_BACKWARD));
 }
 
 static json_t *generation(const struct sru_bench_host *h, const struct sru_bench_figures *f)

@@ -74,6 +74,9 @@ static sru_status measure_preset(struct sru_bench_figures *f, const struct setti
     say("training", m->name);
     if ((status = sru_bench_train(m, dev, s->seconds, &f->training, err)))
         return status;
+    say("recurrence", m->name);
+    if ((status = sru_bench_scan(m, dev, s->seconds, &f->recurrence, err)))
+        return status;
     say("generation", m->name);
     status = sru_bench_generate(m, dev, threads, s->seconds, &f->generation, err);
     say("", "");
