@@ -85,15 +85,23 @@ static double print_buffers(const struct sru_net *net)
     return (double)sru_net_bytes(net);
 }
 
-static sru_status print_training(struct sru_lm *lm, size_t B, size_t T, struct sru_error *err)
+/* How it is trained: sizes are 0 where nothing says. */
+struct recipe {
+    size_t B, T;
+    bool   muon;
+};
+
+static sru_status print_training(struct sru_lm *lm, const struct recipe *r, struct sru_error *err)
 {
+    const size_t B = r->B, T = r->T;
     const double arena = (double)lm->params.arena * sizeof(float);
     struct sru_net net;
     const sru_status status = sru_net_plan(&net, lm, B, T, T, true, false, err);
 
     if (status)
         return status;
-    const struct sru_shape shape = sru_net_shape(&net);
+    struct sru_shape shape = sru_net_shape(&net);
+    shape.muon = r->muon;
     const double work = (double)lm->dev->ops->work(lm->dev, &shape);
     printf("\nmemory to train, %zu streams of %zu positions\n", B, T);
     print_bytes("parameters", arena);
@@ -151,7 +159,8 @@ static void print_past(json_t *training)
 
 /* ---- The command -------------------------------------------------------------------------------------- */
 
-static sru_status describe(const struct sru_config *c, struct sru_dev *dev, size_t B, size_t T, json_t *training, struct sru_error *err)
+static sru_status describe(const struct sru_config *c, struct sru_dev *dev, const struct recipe *r, json_t *training,
+                           struct sru_error *err)
 {
     struct sru_lm lm = { .config = *c, .dev = dev };   /* plans need no weights */
     sru_status status = sru_params_open(&lm.params, c, err);
@@ -161,8 +170,8 @@ static sru_status describe(const struct sru_config *c, struct sru_dev *dev, size
     print_config(c);
     print_tensors(&lm.params);
     print_past(training);
-    if (B && T)
-        status = print_training(&lm, B, T, err);
+    if (r->B && r->T)
+        status = print_training(&lm, r, err);
     if (!status)
         status = print_reading(&lm, err);
     print_device(dev);
@@ -178,6 +187,13 @@ static size_t stored(json_t *settings, const char *key)
     return n > 0 ? (size_t)n : 0;
 }
 
+static bool is_muon(const char *optimizer)
+{
+    struct sru_optimizer o;
+
+    return optimizer && sru_optimizer_parse(optimizer, &o) && o.kind == SRU_MUON;
+}
+
 static sru_status describe_file(const char *path, const struct settings *s, struct sru_dev *dev, struct sru_error *err)
 {
     struct sru_model_file f;
@@ -186,8 +202,11 @@ static sru_status describe_file(const char *path, const struct settings *s, stru
     if (status)
         return status;
     json_t *settings = sru_checkpoint_settings(&f);
-    status = describe(&f.config, dev, s->batch ? s->batch : stored(settings, "batch"), s->unroll ? s->unroll : stored(settings, "unroll"),
-                      f.training, err);
+    const struct recipe r = {
+        .B = s->batch ? s->batch : stored(settings, "batch"), .T = s->unroll ? s->unroll : stored(settings, "unroll"),
+        .muon = is_muon(json_string_value(json_object_get(settings, "optimizer"))),
+    };
+    status = describe(&f.config, dev, &r, f.training, err);
     sru_model_file_close(&f);
     return status;
 }
@@ -198,10 +217,10 @@ static int describe_preset(const struct settings *s, struct sru_dev *dev, struct
 
     if (!sru_train_preset(s->preset, &o))
         return sru_usage(&sru_cmd_info, "no preset is named '%.60s': there are %s", s->preset, sru_preset_names);
-    const size_t T = s->unroll ? s->unroll : o.unroll;
+    const struct recipe r = { s->batch ? s->batch : o.batch, s->unroll ? s->unroll : o.unroll, is_muon(o.optimizer) };
     o.config.vocab = 256;   /* the most there can be: it comes from the text */
-    o.config.window = 2 * T;
-    return describe(&o.config, dev, s->batch ? s->batch : o.batch, T, NULL, err) ? sru_report_error(err) : SRU_EXIT_OK;
+    o.config.window = 2 * r.T;
+    return describe(&o.config, dev, &r, NULL, err) ? sru_report_error(err) : SRU_EXIT_OK;
 }
 
 static int run(int argc, char **argv)

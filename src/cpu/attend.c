@@ -204,7 +204,7 @@ void sru_cpu_attend(struct sru_dev *dev, const struct sru_attend *s)
         sru_cpu_attend_one(cpu, s);
         return;
     }
-#pragma omp parallel for schedule(dynamic) if (items > 1)
+#pragma omp parallel for schedule(dynamic) num_threads(sru_threads(cpu)) if (items > 1)
     for (size_t i = 0; i < items; i++) {
         const struct tile t = tile_at(s, i / tiles / s->H, i / tiles % s->H, i % tiles);
         attend_tile(cpu, s, &t);
@@ -294,7 +294,7 @@ void sru_cpu_attend_back(struct sru_dev *dev, const struct sru_attend *s)
 {
     struct sru_cpu *cpu = sru_cpu_of(dev);
 
-#pragma omp parallel for schedule(dynamic) if (s->B * s->H > 1)
+#pragma omp parallel for schedule(dynamic) num_threads(sru_threads(cpu)) if (s->B * s->H > 1)
     for (size_t i = 0; i < s->B * s->H; i++) {
         const struct room r = room_of(cpu, s, true);
         struct tile t;

@@ -2,6 +2,8 @@
 #ifndef SRU_CPU_CPU_H
 #define SRU_CPU_CPU_H
 
+#include <omp.h>
+
 #include "simd/kernels.h"
 #include "src/cpu/product.h"
 #include "src/ops.h"
@@ -47,20 +49,29 @@ static inline bool sru_is_work(const struct sru_cpu *cpu, size_t n)
     return cpu->dev.threads > 1 && n >= SRU_ALONE / sizeof(float);
 }
 
+/* Threads to ask for: no more than the device was opened with and has rooms for, whatever a program has set since. */
+static inline int sru_threads(const struct sru_cpu *cpu)
+{
+    const int now = omp_get_max_threads();
+
+    return now < cpu->dev.threads ? now : cpu->dev.threads;
+}
+
 /*
- * Do something for i from 0 to n-1: by all threads, or by this one alone.  A region that an if clause leaves to one thread
+ * Do something for i from 0 to n-1: by so many threads, or by this one alone.  A region that an if clause leaves to one thread
  * would still allocate a team.
  */
-#define SRU_EACH(many, i, n, ...)                                   \
-    do {                                                            \
-        if (many) {                                                 \
-            _Pragma("omp parallel for schedule(static)")            \
-            for (size_t i = 0; i < (n); i++)                        \
-                __VA_ARGS__;                                        \
-        } else {                                                    \
-            for (size_t i = 0; i < (n); i++)                        \
-                __VA_ARGS__;                                        \
-        }                                                           \
+#define SRU_EACH(threads, many, i, n, ...)                                          \
+    do {                                                                            \
+        if (many) {                                                                 \
+            const int team = (threads);                                             \
+            _Pragma("omp parallel for schedule(static) num_threads(team)")          \
+            for (size_t i = 0; i < (n); i++)                                        \
+                __VA_ARGS__;                                                        \
+        } else {                                                                    \
+            for (size_t i = 0; i < (n); i++)                                        \
+                __VA_ARGS__;                                                        \
+        }                                                                           \
     } while (0)
 
 static inline bool sru_mask_is_on(const struct sru_mask *m)

@@ -97,7 +97,7 @@ static void pack_panel(const struct sru_cpu *cpu, const struct sru_cpu_operand *
 
 void sru_cpu_panels_pack(const struct sru_cpu *cpu, const struct sru_cpu_operand *o, const float *w)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(sru_threads(cpu))
     for (size_t p = 0; p < panels_of(o); p++)
         pack_panel(cpu, o, w, p);
 }
@@ -132,6 +132,6 @@ void sru_cpu_decode(struct sru_cpu *cpu, const struct sru_cpu_operand *o, size_t
             s.x = cpu->room;
             s.x_stride = o->in;
         }
-        SRU_EACH(many, i, parts, run_part(cpu, o, &s, i, parts));
+        SRU_EACH(sru_threads(cpu), many, i, parts, run_part(cpu, o, &s, i, parts));
     }
 }

@@ -24,12 +24,12 @@ void sru_cpu_embed(struct sru_dev *dev, const struct sru_embed *s)
 {
     const struct sru_cpu *cpu = sru_cpu_of(dev);
 
-    SRU_EACH(sru_is_work(cpu, s->B * s->T * s->d), n, s->B * s->T, embed_row(cpu, s, n));
+    SRU_EACH(sru_threads(cpu), sru_is_work(cpu, s->B * s->T * s->d), n, s->B * s->T, embed_row(cpu, s, n));
 }
 
 static void mask_rows(const struct sru_cpu *cpu, const struct sru_embed *s)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(sru_threads(cpu))
     for (size_t n = 0; n < s->B * s->T; n++) {
         sru_act *dx = sru_row(cpu, s->dx, n / s->T, n % s->T, s->d);
         float *room = cpu->work + (size_t)omp_get_thread_num() * s->d;
@@ -45,7 +45,7 @@ void sru_cpu_embed_back(struct sru_dev *dev, const struct sru_embed *s)
 
     if (sru_mask_is_on(&s->mask))
         mask_rows(cpu, s);
-#pragma omp parallel
+#pragma omp parallel num_threads(sru_threads(cpu))
     {
         const size_t threads = (size_t)omp_get_num_threads(), me = (size_t)omp_get_thread_num();
         const size_t each = sru_round_up((s->d + threads - 1) / threads, 32), from = sru_min(me * each, s->d);

@@ -39,7 +39,7 @@ static void transpose(const struct sru_cpu *cpu, size_t rows, size_t cols, const
 {
     const size_t each = 64, parts = (cols + each - 1) / each;
 
-#pragma omp parallel for schedule(static) if (parts > 1)
+#pragma omp parallel for schedule(static) num_threads(sru_threads(cpu)) if (parts > 1)
     for (size_t i = 0; i < parts; i++)
         cpu->k->transpose(rows, sru_min(each, cols - i * each), sru_from(&cpu->dev, x, i * each), cols,
                           sru_at(&cpu->dev, room, i * each * rows), rows);

@@ -175,7 +175,7 @@ void sru_cpu_muon(struct sru_dev *dev, const struct sru_muon *s)
     struct sru_cpu *cpu = sru_cpu_of(dev);
     const size_t each = cpu->work_bytes / sizeof(float) / (size_t)dev->threads / 16 * 16;
 
-#pragma omp parallel for schedule(dynamic) num_threads(dev->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(sru_threads(cpu))
     for (size_t i = 0; i < s->n; i++)
         step(cpu, s, &s->matrices[i], room_of(cpu, &s->matrices[i], cpu->work + (size_t)omp_get_thread_num() * each));
 }

@@ -41,7 +41,7 @@ void sru_cpu_norm(struct sru_dev *dev, const struct sru_norm *s)
 {
     const struct sru_cpu *cpu = sru_cpu_of(dev);
 
-    SRU_EACH(sru_is_work(cpu, s->B * s->T * s->cols), n, s->B * s->T, norm_row(cpu, s, n));
+    SRU_EACH(sru_threads(cpu), sru_is_work(cpu, s->B * s->T * s->cols), n, s->B * s->T, norm_row(cpu, s, n));
 }
 
 void sru_cpu_norm_back(struct sru_dev *dev, const struct sru_norm *s)
@@ -51,7 +51,7 @@ void sru_cpu_norm_back(struct sru_dev *dev, const struct sru_norm *s)
     float *sums = cpu->work, *rooms = sums + SRU_GROUPS * each;
 
     memset(sums, 0, SRU_GROUPS * each * sizeof *sums);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(sru_threads(cpu))
     for (size_t i = 0; i < SRU_GROUPS; i++) {
         float *sum = sums + i * each, *room = rooms + (size_t)omp_get_thread_num() * 2 * cols;
 

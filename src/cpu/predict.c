@@ -65,7 +65,7 @@ static void move_row(const struct sru_cpu *cpu, const struct sru_predict *s, con
 
 static void move_rows(const struct sru_cpu *cpu, const struct sru_predict *s, const struct block *k, bool back)
 {
-    SRU_EACH(sru_is_work(cpu, k->n * (s->d + s->V)), i, k->n, move_row(cpu, s, k, i, back));
+    SRU_EACH(sru_threads(cpu), sru_is_work(cpu, k->n * (s->d + s->V)), i, k->n, move_row(cpu, s, k, i, back));
 }
 
 /* Logits of the block's rows, then their losses and with factor the logits' gradients. */
@@ -86,7 +86,7 @@ static void block_loss(struct sru_cpu *cpu, const struct sru_predict *s, const s
         memcpy(s->logits + k->from * s->V, k->logits, k->n * s->V * sizeof(float));
     if (!s->targets)
         return;
-#pragma omp parallel for schedule(static) if (k->n > 1)
+#pragma omp parallel for schedule(static) num_threads(sru_threads(cpu)) if (k->n > 1)
     for (size_t i = 0; i < k->n; i++)
         s->nll[k->from + i] = cpu->k->nll(s->V, k->logits + i * s->V, s->targets[k->from + i], factor,
                                           sru_at(&cpu->dev, k->dlogits, i * s->V));

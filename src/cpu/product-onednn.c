@@ -50,81 +50,10 @@ struct sru_products {
 
 /* ---- Making primitives -------------------------------------------------------------------------- */
 
-static dnnl_data_type_t type_of(bool bf16)
-{
-    return bf16 ? dnnl_bf16 : dnnl_f32;
-}
-
-/* The product whose favourite layout packed operands have. */
-static struct sru_product canonical_of(size_t k, size_t n, bool bf16)
-{
-    return (struct sru_product){ .m = 256, .n = n, .k = k, .bf16 = bf16, .c_bf16 = bf16, .b = SRU_PACKED };
-}
-
-/* The product's description.  A packed operand has the layout that the canonical product asks for, whatever m is. */
-static dnnl_status_t describe(struct sru_products *x, const struct sru_product *k, dnnl_primitive_desc_t *pd, bool is_canonical)
-{
-    sru_md a = { 0 }, b = { 0 }, c = { 0 };
-    dnnl_primitive_desc_t canonical = NULL;
-    dnnl_status_t status;
-    const size_t lda = k->lda ? k->lda : k->ta ? k->m : k->k, ldb = k->ldb ? k->ldb : k->b == SRU_COLUMNS ? k->k : k->n;
-    const size_t ldc = k->ldc ? k->ldc : k->n;
-    const struct sru_product many = canonical_of(k->k, k->n, k->bf16);
-
-    if ((status = sru_md_matrix(&a, type_of(k->bf16), k->m, k->k, k->ta ? 1 : lda, k->ta ? lda : 1)))
-        return status;
-    if ((status = sru_md_matrix(&c, type_of(k->c_bf16), k->m, k->n, ldc, 1)))
-        return status;
-    if (k->b == SRU_PACKED && !is_canonical) {
-        if ((status = describe(x, &many, &canonical, true)))
-            return status;
-#ifdef SRU_ONEDNN_3
-        status = dnnl_memory_desc_clone(&b, dnnl_primitive_desc_query_md(canonical, dnnl_query_weights_md, 0));
-#else
-        b = *dnnl_primitive_desc_query_md(canonical, dnnl_query_weights_md, 0);
-#endif
-    } else if (k->b == SRU_PACKED) {
-        status = sru_md_tagged(&b, type_of(k->bf16), k->k, k->n, dnnl_format_tag_any);
-    } else {
-        status = sru_md_matrix(&b, type_of(k->bf16), k->k, k->n, k->b == SRU_COLUMNS ? 1 : ldb, k->b == SRU_COLUMNS ? ldb : 1);
-    }
-    if (!status)
-        status = sru_matmul_create(pd, x->engine, &a, &b, &c, k->add);
-    sru_md_destroy(&a);
-    sru_md_destroy(&b);
-    sru_md_destroy(&c);
-    if (canonical)
-        dnnl_primitive_desc_destroy(canonical);
-    return status;
-}
-
-/* A reorder from f32 [k,n], or with `ta` [n,k], to the packed layout. */
-static dnnl_status_t describe_packing(struct sru_products *x, const struct sru_product *k, dnnl_primitive_desc_t *pd,
-                                      dnnl_primitive_desc_t *matmul)
-{
-    const struct sru_product many = canonical_of(k->k, k->n, k->bf16);
-    sru_md from;
-    dnnl_status_t status = describe(x, &many, matmul, true);
-
-    if (status || (status = sru_md_matrix(&from, dnnl_f32, k->k, k->n, k->ta ? 1 : k->n, k->ta ? k->k : 1)))
-        return status;
-    status = dnnl_reorder_primitive_desc_create(pd, sru_md_of(&from), x->engine,
-                                                dnnl_primitive_desc_query_md(*matmul, dnnl_query_weights_md, 0), x->engine, NULL);
-    sru_md_destroy(&from);
-    return status;
-}
-
 /* Whether the packed layout is the one that the kernels write. */
 static bool kernels_pack(const struct sru_products *x, const struct sru_product *k, dnnl_primitive_desc_t matmul)
 {
-    sru_md ours;
-
-    if (!x->kernels || (x->kernels->act_bytes == 2) != k->bf16
-        || sru_md_tagged(&ours, type_of(k->bf16), k->k, k->n, k->bf16 ? dnnl_BA16a64b2a : dnnl_BA16a64b))
-        return false;
-    const bool equal = dnnl_memory_desc_equal(sru_md_of(&ours), dnnl_primitive_desc_query_md(matmul, dnnl_query_weights_md, 0));
-    sru_md_destroy(&ours);
-    return equal;
+    return x->kernels && (x->kernels->act_bytes == 2) == k->bf16 && sru_dnnl_kernels_pack(k, matmul);
 }
 
 static dnnl_status_t memory(struct sru_products *x, dnnl_primitive_desc_t pd, dnnl_query_t what, dnnl_memory_t *out)
@@ -165,7 +94,8 @@ static dnnl_status_t make_primitive(struct sru_products *x, struct entry *e, dnn
 static dnnl_status_t make(struct sru_products *x, struct entry *e)
 {
     dnnl_primitive_desc_t pd = NULL, matmul = NULL;
-    dnnl_status_t status = e->reorder ? describe_packing(x, &e->key, &pd, &matmul) : describe(x, &e->key, &pd, false);
+    dnnl_status_t status = e->reorder ? sru_dnnl_packing(x->engine, &e->key, &pd, &matmul)
+                                      : sru_dnnl_product(x->engine, &e->key, &pd);
 
     e->direct = !status && e->reorder && kernels_pack(x, &e->key, matmul);
     if (!status && !e->direct)
@@ -302,11 +232,10 @@ bool sru_products_failed(struct sru_products *x)
 
 size_t sru_packed_bytes(struct sru_products *x, size_t k, size_t n, bool bf16)
 {
-    const struct sru_product many = canonical_of(k, n, bf16);
     dnnl_primitive_desc_t pd;
     size_t bytes;
 
-    if (describe(x, &many, &pd, true))
+    if (sru_dnnl_packed(x->engine, k, n, bf16, &pd))
         return 0;
     bytes = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
     dnnl_primitive_desc_destroy(pd);

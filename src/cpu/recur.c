@@ -93,7 +93,7 @@ void sru_cpu_recur(struct sru_dev *dev, const struct sru_recur *s)
 
     highway_masks(cpu, s, m);
     product(cpu, s, u);
-    SRU_EACH(sru_is_work(cpu, s->B * s->T * 3 * s->d), i, s->B * parts, scan_part(cpu, s, m, u, c, size, i));
+    SRU_EACH(sru_threads(cpu), sru_is_work(cpu, s->B * s->T * 3 * s->d), i, s->B * parts, scan_part(cpu, s, m, u, c, size, i));
     for (size_t b = 0; c && b < s->B; b++)
         memcpy(s->c1 + b * s->d, c + (b * s->T + s->T - 1) * s->d, s->d * sizeof *c);
 }
@@ -121,7 +121,7 @@ void sru_cpu_recur_back(struct sru_dev *dev, const struct sru_recur *s)
 
     highway_masks(cpu, s, m);
     memset(dc, 0, s->B * s->d * 5 * sizeof *dc);
-#pragma omp parallel for schedule(static) if (s->B * parts > 1)
+#pragma omp parallel for schedule(static) num_threads(sru_threads(cpu)) if (s->B * parts > 1)
     for (size_t i = 0; i < s->B * parts; i++) {
         const size_t b = i / parts, from = i % parts * size;
         struct sru_scan k = scan_of(cpu, s, m, u, c, b, from, sru_min(size, s->d - from));
