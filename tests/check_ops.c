@@ -168,6 +168,7 @@ START_TEST(linear_products)
     one_linear(dev, 3, 6, 9, 5, 2, 0, true);
     one_linear(dev, 2, 4, 17, 8, 1, 3, false);
     one_linear(dev, 1, 1, 1, 1, 0, 0, false);
+    one_linear(dev, 1, 3, 1024, 2, 0, 0, false);   /* rows of 4 KB, for which oneDNN's gemm wants another layout */
     close_kernels(dev);
 }
 END_TEST

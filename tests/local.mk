@@ -7,7 +7,7 @@ unit_tests = tests/check_error tests/check_files tests/check_ops tests/check_ops
   tests/check_conformance tests/check_text tests/check_train tests/check_muon tests/check_model tests/check_decode tests/check_sample tests/check_kernels \
   tests/check_bench tests/check_threads tests/check_threads_plain
 check_PROGRAMS += $(unit_tests)
-TESTS += $(unit_tests) tests/commands.sh tests/manual.sh tests/neon.sh
+TESTS += $(unit_tests) tests/avx2.sh tests/commands.sh tests/manual.sh tests/neon.sh
 tests_check_error_SOURCES = tests/check_error.c
 tests_check_files_SOURCES = tests/check_files.c
 tests_check_ops_SOURCES = tests/check_ops.c tests/gradient.h tests/gradient.c
@@ -38,7 +38,7 @@ check_PROGRAMS += tests/score
 tests_score_SOURCES = tests/score.c
 tests_score_LDADD = libsru.la -lm
 
-EXTRA_DIST += tests/bench/README tests/lsan.supp tests/commands.sh tests/manual.sh
+EXTRA_DIST += tests/bench/README tests/lsan.supp tests/avx2.sh tests/commands.sh tests/manual.sh
 EXTRA_DIST += tests/bench/peers tests/bench/peers.py tests/bench/peers_torch.py
 
 include tests/neon.mk

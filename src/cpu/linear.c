@@ -29,9 +29,18 @@ void sru_cpu_back(struct sru_cpu *cpu, const struct sru_weight *w, size_t rows, 
     sru_product(cpu->products, &k, dy, o->back, dx);
 }
 
-size_t sru_cpu_gradient_work(size_t rows, size_t cols)
+/*
+ * oneDNN's gemm (AVX2; AVX-512 has better) copies its second operand by columns, and takes twice as long where rows lie 4 KB
+ * apart and share their places in cache: there it is given transposed.
+ */
+static bool turns_both(const struct sru_cpu *cpu, size_t large)
 {
-    return rows * cols;
+    return cpu->gemm && large * cpu->dev.act_bytes % 4096 == 0;
+}
+
+size_t sru_cpu_gradient_work(const struct sru_cpu *cpu, size_t rows, size_t small, size_t large)
+{
+    return sru_round_up(rows * small, 16) + (turns_both(cpu, large) ? rows * large : 0);
 }
 
 /* x [rows,cols] to room [cols,rows]; a thread takes some columns. */
@@ -50,21 +59,30 @@ void sru_cpu_gradient(struct sru_cpu *cpu, const struct sru_weight *w, size_t ro
                       bool add, sru_act *room)
 {
     const struct sru_cpu_operand *o = w->operand;
+    const sru_act *first = o->in_first ? x : dy, *second = o->in_first ? dy : x;
     struct sru_product k = sru_act_product(cpu, o->in_first ? o->in : o->out, o->in_first ? o->out : o->in, rows);
 
-    transpose(cpu, rows, k.m, o->in_first ? x : dy, room);
+    transpose(cpu, rows, k.m, first, room);
+    if (turns_both(cpu, k.n)) {
+        sru_act *turned = sru_at(&cpu->dev, room, sru_round_up(rows * k.m, 16));
+
+        transpose(cpu, rows, k.n, second, turned);
+        second = turned;
+        k.b = SRU_COLUMNS;
+    }
     k.c_bf16 = false;
     k.add = add;
-    sru_product(cpu->products, &k, room, o->in_first ? dy : x, w->g);
+    sru_product(cpu->products, &k, room, second, w->g);
 }
 
 /* ---- The operator ---------------------------------------------------------------------------- */
 
-/* A transposed copy of dy: of keys and values it is the largest. */
+/* Of W1, or of W2's two halves at once. */
 size_t sru_cpu_linear_work(const struct sru_cpu *cpu, const struct sru_shape *s)
 {
-    (void)cpu;
-    return s->train ? sru_cpu_gradient_work(s->B * (s->M + s->T), 2 * s->p) : 0;
+    const size_t rows = s->B * (s->M + s->T);
+
+    return s->train ? sru_max(sru_cpu_gradient_work(cpu, rows, s->p, s->d), sru_cpu_gradient_work(cpu, rows, 2 * s->p, s->p)) : 0;
 }
 
 /* Rows of all streams are one matrix, or are taken stream by stream. */

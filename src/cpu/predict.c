@@ -17,7 +17,7 @@ struct block {
     size_t from, n;
     float   *logits;            /* [rows,V] */
     sru_act *h, *dlogits;       /* [rows,d] masked h and later dh; [rows,V] */
-    sru_act *transposed;        /* [V,rows] for the gradient product */
+    sru_act *transposed;        /* workspace of the gradient product */
     float   *rooms;             /* a row of mask for each thread */
 };
 
@@ -30,15 +30,15 @@ static float *take(float *work, size_t *at, size_t n)
 }
 
 /* The workspace cut up, and its size (work NULL: that alone); activations may need half of theirs. */
-static size_t cut(struct block *k, float *work, size_t threads, size_t N, size_t d, size_t V)
+static size_t cut(const struct sru_cpu *cpu, struct block *k, float *work, size_t N, size_t d, size_t V)
 {
-    const size_t rows = block_rows(N, V);
+    const size_t threads = (size_t)cpu->dev.threads, rows = block_rows(N, V);
     size_t at = 0;
 
     k->logits = take(work, &at, rows * V);
     k->h = (sru_act *)take(work, &at, rows * d);
     k->dlogits = (sru_act *)take(work, &at, rows * V);
-    k->transposed = (sru_act *)take(work, &at, sru_cpu_gradient_work(rows, V));
+    k->transposed = (sru_act *)take(work, &at, sru_cpu_gradient_work(cpu, rows, V, d));
     k->rooms = take(work, &at, threads * d);
     return at;
 }
@@ -47,7 +47,7 @@ size_t sru_cpu_predict_work(const struct sru_cpu *cpu, const struct sru_shape *s
 {
     struct block k;
 
-    return cut(&k, NULL, (size_t)cpu->dev.threads, s->B * s->T, s->d, s->V);
+    return cut(cpu, &k, NULL, s->B * s->T, s->d, s->V);
 }
 
 /* Row i of the block's masked h, copied in or, with `back`, masked and copied out to dh. */
@@ -105,7 +105,7 @@ static void run(struct sru_cpu *cpu, const struct sru_predict *s, bool back)
     const size_t N = s->B * s->T, rows = block_rows(N, s->V);
     struct block k;
 
-    cut(&k, cpu->work, (size_t)cpu->dev.threads, N, s->d, s->V);
+    cut(cpu, &k, cpu->work, N, s->d, s->V);
     if (back)
         memset(s->bias.g, 0, s->V * sizeof *s->bias.g);
     for (k.from = 0; k.from < N; k.from += rows) {
