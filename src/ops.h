@@ -36,7 +36,7 @@ struct sru_weight {
 };
 
 /*
- * Dropout: element (row, column) is 0 with probability `rate`, else 1/(1-rate).  Philox4x32-10 keyed by
+ * Dropout: element (row, column) is 0 with probability `rate` (to a multiple of 2^-16), else 1/(1-rate).  Philox4x32-10 keyed by
  * seed, step, layer and site decides (simd/philox.h); or, where `given` is set, that array of factors [rows, columns].
  * rate 0 without `given` drops nothing and costs nothing.
  */

@@ -42,7 +42,7 @@ static void streams_close(struct streams *s)
         s->dev->ops->release(s->dev, all[i]);
 }
 
-/* Numbers of either sign below 1: gates are open half the way, and nothing becomes denormal. */
+/* Numbers of either sign below 1. */
 static void fill(const struct sru_kernels *k, size_t act_bytes, size_t n, sru_act *out)
 {
     enum { PIECE = 4096 };
@@ -66,13 +66,14 @@ static void begin(struct streams *s)
         s->m[i] = 1;
 }
 
+/* By a scale of 2 and gates that are open half the way, dh stays as large as it is however often dx replaces it. */
 static struct sru_scan stream(const struct streams *s, size_t b)
 {
     const size_t at = b * s->T * s->d;
     float *sums = s->sums + 6 * b * s->d;
 
     return (struct sru_scan){
-        .T = s->T, .n = s->d, .d = s->d, .scale = 1, .m = s->m, .c0 = sums, .v = s->v, .bias = s->bias, .c = s->c + at,
+        .T = s->T, .n = s->d, .d = s->d, .scale = 2, .m = s->m, .c0 = sums, .v = s->v, .bias = s->bias, .c = s->c + at,
         .u = sru_at(s->dev, s->u, 3 * at), .x = sru_at(s->dev, s->x, at), .h = sru_at(s->dev, s->h, at),
         .dh = sru_at(s->dev, s->dh, at), .dx = sru_at(s->dev, s->dh, at), .du = sru_at(s->dev, s->u, 3 * at),
         .dc = sums + s->d, .dv = sums + 2 * s->d, .dbias = sums + 4 * s->d,
