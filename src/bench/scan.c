@@ -80,29 +80,27 @@ static struct sru_scan stream(const struct streams *s, size_t b)
     };
 }
 
-static sru_status forward(void *of, struct sru_error *err)
+static void pass(const struct streams *s, void (*kernel)(const struct sru_scan *))
 {
-    const struct streams *s = of;
-
-    (void)err;
 #pragma omp parallel for schedule(static)
     for (size_t b = 0; b < s->B; b++) {
         const struct sru_scan k = stream(s, b);
-        sru_cpu_of(s->dev)->k->scan(&k);
+
+        kernel(&k);
     }
+}
+
+static sru_status forward(void *of, struct sru_error *err)
+{
+    (void)err;
+    pass(of, sru_cpu_of(((struct streams *)of)->dev)->k->scan);
     return SRU_OK;
 }
 
 static sru_status backward(void *of, struct sru_error *err)
 {
-    const struct streams *s = of;
-
     (void)err;
-#pragma omp parallel for schedule(static)
-    for (size_t b = 0; b < s->B; b++) {
-        const struct sru_scan k = stream(s, b);
-        sru_cpu_of(s->dev)->k->scan_back(&k);
-    }
+    pass(of, sru_cpu_of(((struct streams *)of)->dev)->k->scan_back);
     return SRU_OK;
 }
 
