@@ -1,6 +1,4 @@
 /* Kernels without reductions: conversions, masks, embeddings, sums of rows. */
-#include <math.h>
-
 #include "simd/philox.h"
 #include "simd/vec.h"
 

@@ -15,25 +15,15 @@
 
 enum { STEPS = 4, B = 3, T = 21, N = B * T };
 
+static bool products_keep_order(bool bf16)
+{
 #if defined SRU_HAVE_ONEDNN && !defined SRU_PLAIN_PRODUCTS
-#include <dnnl.h>
-
-static bool has(dnnl_cpu_isa_t set)
-{
-    return (dnnl_get_effective_cpu_isa() & set) == set;
-}
-
-static bool products_keep_order(bool bf16)
-{
-    return has(bf16 ? dnnl_cpu_isa_avx512_core_bf16 : dnnl_cpu_isa_avx512_core);
-}
+    return onednn_has_avx512(bf16);
 #else
-static bool products_keep_order(bool bf16)
-{
     (void)bf16;
     return true;
-}
 #endif
+}
 
 static const struct sru_config sizes[] = {
     { .vocab = 23, .n_d = 40, .n_proj = 12, .depth = 3, .heads = 2, .attn_every_n_layers = 2, .attn_layer_norm = true,

@@ -6,6 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#ifdef SRU_HAVE_ONEDNN
+#include <dnnl.h>
+#endif
+
 #include "tests/support.h"
 
 #define PAD 12288.0f   /* exact in bf16 */
@@ -59,6 +63,15 @@ struct sru_dev *open_device(int i)
 {
     return open_as(all_kernels[i / 2], i % 2 ? SRU_PRECISION_BF16 : SRU_PRECISION_F32);
 }
+
+#ifdef SRU_HAVE_ONEDNN
+bool onednn_has_avx512(bool bf16)
+{
+    const int set = bf16 ? dnnl_cpu_isa_avx512_core_bf16 : dnnl_cpu_isa_avx512_core;
+
+    return ((int)dnnl_get_effective_cpu_isa() & set) == set;
+}
+#endif
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
 

@@ -20,6 +20,11 @@ struct sru_dev *open_kernels(int i);
 extern const size_t n_all_devices;
 struct sru_dev *open_device(int i);
 
+#ifdef SRU_HAVE_ONEDNN
+/* Whether oneDNN multiplies by AVX-512 here, and with `bf16` by its products of bf16. */
+bool onednn_has_avx512(bool bf16);
+#endif
+
 /*
  * Memory of the test's: every array that the functions below return.  It is never freed by hand, but all of it when the
  * device is closed by close_kernels, or by free_all.

@@ -68,7 +68,7 @@ void sru_cpu_attend_one(struct sru_cpu *cpu, const struct sru_attend *s)
     const size_t keys = part_size(cpu, heads, n), columns = part_size(cpu, heads, cols);
     const bool many = sru_is_work(cpu, 2 * s->B * n * s->p);
 
-    SRU_EACH(sru_threads(cpu), many, i, heads * parts_of(n, keys), score_keys(cpu, s, keys, i));
-    SRU_EACH(sru_threads(cpu), many && heads > 1, i, heads, cpu->k->probabilities(n, 1.0f / sqrtf((float)cols), one_of(cpu, s, i).scores));
-    SRU_EACH(sru_threads(cpu), many, i, heads * parts_of(cols, columns), sum_values(cpu, s, columns, i));
+    SRU_EACH(cpu, many, i, heads * parts_of(n, keys), score_keys(cpu, s, keys, i));
+    SRU_EACH(cpu, many && heads > 1, i, heads, cpu->k->probabilities(n, 1.0f / sqrtf((float)cols), one_of(cpu, s, i).scores));
+    SRU_EACH(cpu, many, i, heads * parts_of(cols, columns), sum_values(cpu, s, columns, i));
 }

@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 #include "src/cpu/cpu.h"
@@ -51,7 +50,7 @@ static float scale_of(const struct sru_attend *s)
 /* One thread's. */
 struct room {
     float   *scores;            /* [tile,keys] */
-    float   *mask;              /* [tile,keys] factors, or [keys] in the forward */
+    float   *mask;              /* [tile,keys] */
     sru_act *first, *second;    /* [tile,keys] */
     sru_act *Pt, *dSt;          /* [keys,T] a head's probabilities after dropout, and gradients of scores, transposed */
     sru_act *sum;               /* [keys,p/H] a block's dk or dv */
@@ -72,8 +71,9 @@ static size_t cut(struct room *r, float *work, size_t M, size_t T, size_t p, boo
     size_t at = 0;
 
     *r = (struct room){ .scores = work };
-    const size_t places[] = { take(&at, SRU_TILE * keys), take(&at, back ? SRU_TILE * keys : keys), take(&at, SRU_TILE * keys), take(&at, SRU_TILE * keys),
-                              take(&at, back ? keys * T : 0), take(&at, back ? keys * T : 0), take(&at, back ? keys * p : 0) };
+    const size_t places[] = { take(&at, SRU_TILE * keys), take(&at, SRU_TILE * keys), take(&at, SRU_TILE * keys),
+                              take(&at, SRU_TILE * keys), take(&at, back ? keys * T : 0), take(&at, back ? keys * T : 0),
+                              take(&at, back ? keys * p : 0) };
     if (work) {
         r->mask = work + places[1];
         r->first = (sru_act *)(work + places[2]);
@@ -134,33 +134,28 @@ static size_t row_length(const struct sru_attend *s)
 
 /* ---- Forward --------------------------------------------------------------------------------- */
 
-/* Factors of row i of a tile, from key lo on. */
-static const float *mask_row(const struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, size_t i, float *room)
+/* m[i] becomes the factors of the tile's row i, from key lo on; NULL where nothing is dropped. */
+static void draw(const struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, float *room, const float *m[SRU_TILE])
 {
-    const size_t row = (t->b * s->H + t->h) * s->T + t->t0 + i;
-    const float *m = sru_mask_row(cpu, &s->mask, row, s->M + s->T, room);
+    const size_t keys = s->M + s->T, first = (t->b * s->H + t->h) * s->T + t->t0;
 
-    return m ? m + t->lo : NULL;
+    for (size_t i = 0; i < t->n; i++) {
+        const float *row = sru_mask_row(cpu, &s->mask, first + i, keys, room + i * keys);
+
+        m[i] = row ? row + t->lo : NULL;
+    }
 }
 
-/*
- * The tile's probabilities after dropout: P itself where there is none.  Rows of factors are drawn to the caller's room,
- * `stride` apart: 0 where they are wanted once, else m[i] becomes where row i stands.
- */
-static const sru_act *masked(const struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, const sru_act *P, sru_act *out,
-                             float *room, size_t stride, const float **m)
+/* The tile's probabilities after dropout: P itself where there is none. */
+static const sru_act *masked(const struct sru_cpu *cpu, const struct sru_attend *s, const struct tile *t, const sru_act *P,
+                             const float *const m[SRU_TILE], sru_act *out)
 {
     const size_t width = t->hi - t->lo;
 
     if (!sru_mask_is_on(&s->mask))
         return P;
-    for (size_t i = 0; i < t->n; i++) {
-        const float *row = mask_row(cpu, s, t, i, room + i * stride);
-
-        cpu->k->mask(width, sru_from(&cpu->dev, P, i * width), row, sru_at(&cpu->dev, out, i * width));
-        if (m)
-            m[i] = row;
-    }
+    for (size_t i = 0; i < t->n; i++)
+        cpu->k->mask(width, sru_from(&cpu->dev, P, i * width), m[i], sru_at(&cpu->dev, out, i * width));
     return out;
 }
 
@@ -187,11 +182,13 @@ static void attend_tile(struct sru_cpu *cpu, const struct sru_attend *s, const s
 {
     const struct room r = room_of(cpu, s, false);
     sru_act *P = s->kept ? kept_tile(cpu, s, t) : r.first;
+    const float *m[SRU_TILE];
     struct sru_product x = product(cpu, t->n, s->p / s->H, t->hi - t->lo);
 
     probabilities(cpu, s, t, r.scores, P);
+    draw(cpu, s, t, r.mask, m);
     x.ldb = x.ldc = row_length(s);
-    sru_product(cpu->products, &x, masked(cpu, s, t, P, r.second, r.mask, 0, NULL), head(cpu, s, s->v, t->b, t->lo, t->h),
+    sru_product(cpu->products, &x, masked(cpu, s, t, P, m, r.second), head(cpu, s, s->v, t->b, t->lo, t->h),
                 head(cpu, s, s->out, t->b, t->t0, t->h));
 }
 
@@ -249,11 +246,12 @@ static void attend_back_tile(struct sru_cpu *cpu, const struct sru_attend *s, co
 {
     const size_t width = t->hi - t->lo, c = s->p / s->H;
     sru_act *P = kept_tile(cpu, s, t), *dS = r->first;
-    const float *m[SRU_TILE] = { NULL };
+    const float *m[SRU_TILE];
     const sru_act *dout = head(cpu, s, s->dout, t->b, t->t0, t->h);
     struct sru_product x = product(cpu, t->n, width, c);
 
-    turn(cpu, s, t, masked(cpu, s, t, P, r->first, r->mask, s->M + s->T, m), r->Pt);
+    draw(cpu, s, t, r->mask, m);
+    turn(cpu, s, t, masked(cpu, s, t, P, m, r->first), r->Pt);
     x.b = SRU_COLUMNS;
     x.c_bf16 = false;
     x.lda = x.ldb = row_length(s);

@@ -1,7 +1,6 @@
 /* The CPU as a device: memory, workspace, threads, and the table of its operators. */
 #include "config.h"
 
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -284,9 +283,7 @@ sru_status sru_cpu_open(const char *kernels, enum sru_precision precision, struc
         cpu_close(&cpu->dev);
         return sru_fail(err, SRU_EDEVICE, "oneDNN multiplies no bf16 on this processor (--precision)");
     }
-    const struct sru_product gradient = { .m = 128, .n = 1024, .k = 1024, .bf16 = bf16 };
-    const char *by = sru_product_by(cpu->products, &gradient);
-    cpu->gemm = by && strncmp(by, "gemm", 4) == 0;
+    cpu->gemm = sru_products_gemm(cpu->products, bf16);
     *out = &cpu->dev;
     return SRU_OK;
 }

@@ -13,7 +13,7 @@ struct sru_cpu {
     const struct sru_kernels *k;
     struct sru_products *products;
     bool   bf16;        /* activations and operands */
-    bool   gemm;        /* products of activations are oneDNN's gemm:jit: see linear.c */
+    bool   gemm;        /* sru_products_gemm: see linear.c */
     float *work;        /* the operators' workspace, one operator at a time */
     size_t work_bytes;
     float *room;        /* rows of `room_cols` for decode.c */
@@ -59,13 +59,13 @@ static inline int sru_threads(const struct sru_cpu *cpu)
 }
 
 /*
- * Do something for i from 0 to n-1: by so many threads, or by this one alone.  A region that an if clause leaves to one thread
- * would still allocate a team.
+ * Do something for i from 0 to n-1: by the device's threads, or by this one alone.  A region that an if clause leaves to one
+ * thread would still allocate a team.
  */
-#define SRU_EACH(threads, many, i, n, ...)                                          \
+#define SRU_EACH(cpu, many, i, n, ...)                                              \
     do {                                                                            \
         if (many) {                                                                 \
-            const int team = (threads);                                             \
+            const int team = sru_threads(cpu);                                      \
             _Pragma("omp parallel for schedule(static) num_threads(team)")          \
             for (size_t i = 0; i < (n); i++)                                        \
                 __VA_ARGS__;                                                        \

@@ -132,6 +132,6 @@ void sru_cpu_decode(struct sru_cpu *cpu, const struct sru_cpu_operand *o, size_t
             s.x = cpu->room;
             s.x_stride = o->in;
         }
-        SRU_EACH(sru_threads(cpu), many, i, parts, run_part(cpu, o, &s, i, parts));
+        SRU_EACH(cpu, many, i, parts, run_part(cpu, o, &s, i, parts));
     }
 }

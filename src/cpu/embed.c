@@ -1,7 +1,6 @@
 /* Embedding and its gradient. */
 #include "config.h"
 
-#include <omp.h>
 #include <string.h>
 
 #include "src/cpu/cpu.h"
@@ -24,7 +23,7 @@ void sru_cpu_embed(struct sru_dev *dev, const struct sru_embed *s)
 {
     const struct sru_cpu *cpu = sru_cpu_of(dev);
 
-    SRU_EACH(sru_threads(cpu), sru_is_work(cpu, s->B * s->T * s->d), n, s->B * s->T, embed_row(cpu, s, n));
+    SRU_EACH(cpu, sru_is_work(cpu, s->B * s->T * s->d), n, s->B * s->T, embed_row(cpu, s, n));
 }
 
 static void mask_rows(const struct sru_cpu *cpu, const struct sru_embed *s)

@@ -5,7 +5,6 @@
 #include "config.h"
 
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 #include "src/cpu/cpu.h"

@@ -1,7 +1,6 @@
 /* Residual and layer normalisation, row by row. */
 #include "config.h"
 
-#include <omp.h>
 #include <string.h>
 
 #include "src/cpu/cpu.h"
@@ -41,7 +40,7 @@ void sru_cpu_norm(struct sru_dev *dev, const struct sru_norm *s)
 {
     const struct sru_cpu *cpu = sru_cpu_of(dev);
 
-    SRU_EACH(sru_threads(cpu), sru_is_work(cpu, s->B * s->T * s->cols), n, s->B * s->T, norm_row(cpu, s, n));
+    SRU_EACH(cpu, sru_is_work(cpu, s->B * s->T * s->cols), n, s->B * s->T, norm_row(cpu, s, n));
 }
 
 void sru_cpu_norm_back(struct sru_dev *dev, const struct sru_norm *s)

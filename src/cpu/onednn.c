@@ -38,7 +38,7 @@ static dnnl_status_t sru_md_tagged(sru_md *md, dnnl_data_type_t type, size_t row
 
 /* A matrix [rows, cols] with the given strides. */
 static dnnl_status_t sru_md_matrix(sru_md *md, dnnl_data_type_t type, size_t rows, size_t cols, size_t row_stride,
-                                          size_t col_stride)
+                                   size_t col_stride)
 {
     const dnnl_dims_t dims = { (dnnl_dim_t)rows, (dnnl_dim_t)cols };
     const dnnl_dims_t strides = { (dnnl_dim_t)row_stride, (dnnl_dim_t)col_stride };
@@ -61,7 +61,7 @@ static void sru_md_destroy(sru_md *md)
 
 /* dst (+)= src weights, with the caller's scratchpad. */
 static dnnl_status_t sru_matmul_create(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const sru_md *src,
-                                              const sru_md *weights, const sru_md *dst, bool add)
+                                       const sru_md *weights, const sru_md *dst, bool add)
 {
     dnnl_primitive_attr_t attr;
     dnnl_post_ops_t post;

@@ -1,7 +1,6 @@
 /* The output product with its loss, a block of rows at a time. */
 #include "config.h"
 
-#include <omp.h>
 #include <string.h>
 
 #include "src/cpu/cpu.h"
@@ -65,7 +64,7 @@ static void move_row(const struct sru_cpu *cpu, const struct sru_predict *s, con
 
 static void move_rows(const struct sru_cpu *cpu, const struct sru_predict *s, const struct block *k, bool back)
 {
-    SRU_EACH(sru_threads(cpu), sru_is_work(cpu, k->n * (s->d + s->V)), i, k->n, move_row(cpu, s, k, i, back));
+    SRU_EACH(cpu, sru_is_work(cpu, k->n * (s->d + s->V)), i, k->n, move_row(cpu, s, k, i, back));
 }
 
 /* Logits of the block's rows, then their losses and with factor the logits' gradients. */

@@ -216,6 +216,21 @@ const char *sru_product_by(struct sru_products *x, const struct sru_product *k)
     return e ? e->by : NULL;
 }
 
+/* A description tells, and costs a hundredth of the primitive. */
+bool sru_products_gemm(struct sru_products *x, bool bf16)
+{
+    const struct sru_product rows = { .m = 128, .n = 1024, .k = 1024, .bf16 = bf16 };
+    dnnl_primitive_desc_t pd = NULL;
+    const char *by;
+    bool gemm = false;
+
+    if (!sru_dnnl_product(x->engine, &rows, &pd)) {
+        gemm = !dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &by) && strncmp(by, "gemm", 4) == 0;
+        dnnl_primitive_desc_destroy(pd);
+    }
+    return gemm;
+}
+
 void sru_products_library(char *name, size_t size)
 {
     const dnnl_version_t *v = dnnl_version();
@@ -232,7 +247,7 @@ bool sru_products_failed(struct sru_products *x)
 
 size_t sru_packed_bytes(struct sru_products *x, size_t k, size_t n, bool bf16)
 {
-    dnnl_primitive_desc_t pd;
+    dnnl_primitive_desc_t pd = NULL;
     size_t bytes;
 
     if (sru_dnnl_packed(x->engine, k, n, bf16, &pd))

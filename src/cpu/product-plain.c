@@ -123,6 +123,12 @@ const char *sru_product_by(struct sru_products *x, const struct sru_product *k)
     return "plain";
 }
 
+bool sru_products_gemm(struct sru_products *x, bool bf16)
+{
+    (void)x, (void)bf16;
+    return false;
+}
+
 void sru_products_library(char *name, size_t size)
 {
     snprintf(name, size, "plain loops");

@@ -92,7 +92,7 @@ void sru_cpu_recur(struct sru_dev *dev, const struct sru_recur *s)
 
     highway_masks(cpu, s, m);
     product(cpu, s, u);
-    SRU_EACH(sru_threads(cpu), sru_is_work(cpu, s->B * s->T * 3 * s->d), i, s->B * parts, scan_part(cpu, s, m, u, c, size, i));
+    SRU_EACH(cpu, sru_is_work(cpu, s->B * s->T * 3 * s->d), i, s->B * parts, scan_part(cpu, s, m, u, c, size, i));
     for (size_t b = 0; c && b < s->B; b++)
         memcpy(s->c1 + b * s->d, c + (b * s->T + s->T - 1) * s->d, s->d * sizeof *c);
 }
