@@ -14,7 +14,7 @@ libcore_la_SOURCES = \
   src/train/metrics.c src/train/evaluate.h src/train/evaluate.c src/train/trainer.h src/train/trainer.c \
   src/train/checkpoint.h src/train/checkpoint.c src/train/directory.h src/train/directory.c src/train/run.h \
   src/train/run.c
-libcore_la_LIBADD = $(KERNEL_LIBS) $(DNNL_LIBS) $(JANSSON_LIBS)
+libcore_la_LIBADD = $(KERNEL_LIBS) $(GPU_OBJECTS) $(DNNL_LIBS) $(JANSSON_LIBS) $(CUDA_LIBS)
 
 lib_LTLIBRARIES += libsru.la
 include_HEADERS = src/sru.h

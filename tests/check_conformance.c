@@ -168,6 +168,8 @@ static struct sru_given masks(const struct fixture *x, struct sru_dev *dev, size
 
 static void load_weights(const struct fixture *x, struct sru_lm *lm)
 {
+    float *arena = pooled(lm->params.arena * sizeof *arena);
+
     for (size_t i = 0; i < lm->params.n_tensors; i++) {
         const struct sru_tensor *t = &lm->params.tensors[i];
         float *values = malloc(t->count * sizeof *values);
@@ -175,14 +177,17 @@ static void load_weights(const struct fixture *x, struct sru_lm *lm)
 
         snprintf(name, sizeof name, "param.%s", t->name);
         ck_assert_msg(!sru_st_read_as(&x->file, name, "F32", t->rank, t->shape, values, NULL), "%s: %s", x->file.path, name);
-        sru_tensor_from_file(t, lm->w, values);
+        sru_tensor_from_file(t, arena, values);
         free(values);
     }
+    lm->dev->ops->put(lm->dev, lm->w, arena, lm->params.arena * sizeof *arena);
     lm->prepared = false;
 }
 
 static void check_gradients(const struct fixture *x, const struct sru_lm *lm, size_t s)
 {
+    const float *g = from_device(lm->dev, lm->g, lm->params.arena);
+
     for (size_t i = 0; i < lm->params.n_tensors; i++) {
         const struct sru_tensor *t = &lm->params.tensors[i];
         float *ours = malloc(t->count * sizeof *ours);
@@ -190,7 +195,7 @@ static void check_gradients(const struct fixture *x, const struct sru_lm *lm, si
         char name[128];
         size_t n;
 
-        sru_tensor_to_file(t, lm->g, ours);
+        sru_tensor_to_file(t, g, ours);
         for (size_t k = 0; k < x->segments; k++) {
             snprintf(name, sizeof name, "seg%zu.grad.%s", k, t->name);
             double *theirs = load(x, name, &n);
@@ -215,7 +220,8 @@ static void check_segment(const struct fixture *x, struct sru_net *net, size_t s
     float *nll = malloc(N * sizeof *nll);
     double *theirs, *states;
     size_t n;
-    const struct sru_given given = masks(x, net->lm->dev, s);
+    struct sru_dev *dev = net->lm->dev;
+    const struct sru_given given = masks(x, dev, s);
 
     for (size_t b = 0; b < B; b++)
         for (size_t t = 0; t < T; t++) {
@@ -228,13 +234,15 @@ static void check_segment(const struct fixture *x, struct sru_net *net, size_t s
     else
         ck_assert(!sru_net_train(net, in, next, 1.0f / (float)N, nll, NULL));
     compare(x, s, "nll", N, nll, theirs = load_segment(x, s, "nll", &n)), free(theirs);
-    compare(x, s, "logits", n = N * x->config.vocab, net->logits, theirs = load_segment(x, s, "logits", &n)), free(theirs);
-    compare(x, s, "h", N * d, (const float *)net->out, theirs = load_segment(x, s, "h", &n)), free(theirs);
+    const float *logits = from_device(dev, net->logits, N * x->config.vocab);
+    compare(x, s, "logits", N * x->config.vocab, logits, theirs = load_segment(x, s, "logits", &n)), free(theirs);
+    const float *h = unpadded(dev, (struct sru_rows){ net->out, T * d }, B, T, d);
+    compare(x, s, "h", N * d, h, theirs = load_segment(x, s, "h", &n)), free(theirs);
     char name[32];
     snprintf(name, sizeof name, "seg%zu.c", s);
     ck_assert_ptr_nonnull(states = load(x, name, &n));
     for (size_t i = 0; i < x->config.depth; i++)
-        compare(x, s, "c", B * d, net->layers[i].c1, states + i * B * d);
+        compare(x, s, "c", B * d, from_device(dev, net->layers[i].c1, B * d), states + i * B * d);
     if (!x->eval)
         check_gradients(x, net->lm, s);
     free(states), free(in), free(next), free(nll);

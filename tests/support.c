@@ -10,6 +10,12 @@
 #include <dnnl.h>
 #endif
 
+#ifdef SRU_HAVE_CUDA
+# include "gpu/cuda.h"
+enum { GPUS = 1 };
+#else
+enum { GPUS = 0 };
+#endif
 #include "tests/support.h"
 
 #define PAD 12288.0f   /* exact in bf16 */
@@ -35,33 +41,74 @@ const char *const all_kernels[] = { "scalar",
 #ifdef SRU_HAVE_NEON_KERNELS
                                     "neon",
 #endif
+#ifdef SRU_HAVE_CUDA
+                                    "cuda",
+#endif
 };
-const size_t n_all_kernels = sizeof all_kernels / sizeof *all_kernels;
+enum { KERNELS = sizeof all_kernels / sizeof *all_kernels };
+const size_t n_all_kernels = KERNELS, n_cpu_kernels = KERNELS - GPUS;
+const size_t n_all_devices = 2 * KERNELS, n_cpu_devices = 2 * (KERNELS - GPUS);
 
-const size_t n_all_devices = 2 * sizeof all_kernels / sizeof *all_kernels;
+/* Whether only this kind of device, "cpu" or "cuda", is to be tested. */
+static bool only(const char *kind)
+{
+    const char *wanted = getenv("SRU_TEST_DEVICES");
 
-static struct sru_dev *open_as(const char *kernels, enum sru_precision precision)
+    return wanted && strcmp(wanted, kind) == 0;
+}
+
+static struct sru_dev *open_cpu(const char *kernels, enum sru_precision precision)
 {
     struct sru_error err;
     struct sru_dev *dev;
 
+    if (only("cuda"))
+        return NULL;
     if (sru_cpu_open(kernels, precision, &dev, &err)) {
         ck_assert_int_eq(err.status, SRU_EDEVICE);
         fprintf(stderr, "not run: %s\n", err.message);
         return NULL;
     }
-    coarse = precision == SRU_PRECISION_BF16;
+    return dev;
+}
+
+#ifdef SRU_HAVE_CUDA
+static struct sru_dev *open_gpu(enum sru_precision precision)
+{
+    struct sru_error err;
+    struct sru_dev *dev;
+
+    if (only("cpu") || sru_cuda_count() == 0) {
+        fprintf(stderr, "not run: no GPU\n");
+        return NULL;
+    }
+    ck_assert_msg(!sru_cuda_open(0, precision, &dev, &err), "%s", err.message);
+    return dev;
+}
+#else
+static struct sru_dev *open_gpu(enum sru_precision precision)
+{
+    (void)precision;
+    return NULL;
+}
+#endif
+
+static struct sru_dev *open_as(size_t i, enum sru_precision precision)
+{
+    struct sru_dev *dev = i < n_cpu_kernels ? open_cpu(all_kernels[i], precision) : open_gpu(precision);
+
+    coarse = dev && precision == SRU_PRECISION_BF16;
     return dev;
 }
 
 struct sru_dev *open_kernels(int i)
 {
-    return open_as(all_kernels[i], SRU_PRECISION_F32);
+    return open_as((size_t)i, SRU_PRECISION_F32);
 }
 
 struct sru_dev *open_device(int i)
 {
-    return open_as(all_kernels[i / 2], i % 2 ? SRU_PRECISION_BF16 : SRU_PRECISION_F32);
+    return open_as((size_t)i / 2, i % 2 ? SRU_PRECISION_BF16 : SRU_PRECISION_F32);
 }
 
 #ifdef SRU_HAVE_ONEDNN
@@ -213,6 +260,31 @@ float *to_device(struct sru_dev *dev, const double *x, size_t n)
     return p;
 }
 
+int32_t *tokens_to_device(struct sru_dev *dev, const int32_t *x, size_t n)
+{
+    int32_t *p = keep(dev->ops->alloc(dev, n * sizeof *x), dev);
+
+    dev->ops->put(dev, p, x, n * sizeof *x);
+    return p;
+}
+
+/* Fails where an operator did. */
+static void assert_works(struct sru_dev *dev)
+{
+    struct sru_error err;
+
+    ck_assert_msg(!dev->ops->sync(dev, &err), "%s", err.message);
+}
+
+float *from_device(struct sru_dev *dev, const float *p, size_t n)
+{
+    float *x = pooled(n * sizeof *x);
+
+    dev->ops->get(dev, x, p, n * sizeof *x);
+    assert_works(dev);
+    return x;
+}
+
 struct sru_weight to_matrix(struct sru_dev *dev, const double *w, size_t in, size_t out, bool in_first, const double *grad)
 {
     struct sru_weight m = { .w = to_device(dev, w, in * out), .g = grad ? to_device(dev, grad, in * out) : NULL };
@@ -245,6 +317,7 @@ float *unpadded(struct sru_dev *dev, struct sru_rows r, size_t B, size_t T, size
     float *host = malloc((B * r.stride + 1) * sizeof *host), *out = pooled(B * T * cols * sizeof *out);
 
     dev->ops->get_act(dev, host, r.p, B * r.stride);
+    assert_works(dev);
     for (size_t b = 0; b < B; b++) {
         memcpy(out + b * T * cols, host + b * r.stride, T * cols * sizeof *out);
         for (size_t i = T * cols; i < r.stride; i++)

@@ -11,13 +11,16 @@
 /* Run one suite; the exit code of the program. */
 int run_suite(Suite *s);
 
-/* The instruction sets of this build, and their number. */
+/* The kernels of this build: the processor's instruction sets, which are n_cpu_kernels, and then "cuda" where it has it. */
 extern const char *const all_kernels[];
-extern const size_t n_all_kernels;
-/* A device with kernels i in single precision, or NULL (after a line on stderr) where the processor lacks them. */
+extern const size_t n_cpu_kernels, n_all_kernels;
+/*
+ * A device with kernels i in single precision, or NULL (after a line on stderr) where this machine lacks them.  $SRU_TEST_DEVICES
+ * "cpu" or "cuda" leaves out the others.
+ */
 struct sru_dev *open_kernels(int i);
-/* Device i of as many as n_all_devices: every set of kernels, in single precision and in bf16. */
-extern const size_t n_all_devices;
+/* Device i of as many as n_all_devices: every set of kernels, in single precision and in bf16; the processor's come first. */
+extern const size_t n_cpu_devices, n_all_devices;
 struct sru_dev *open_device(int i);
 
 #ifdef SRU_HAVE_ONEDNN
@@ -48,9 +51,12 @@ void assert_near(const char *what, size_t n, const float *a, const double *b, do
 /* A matrix [out,in], or with in_first [in,out], ready for products, and its gradient's first value (or NULL). */
 struct sru_weight to_matrix(struct sru_dev *dev, const double *w, size_t in, size_t out, bool in_first, const double *grad);
 
-/* f32 arrays on the device. */
+/* Arrays on the device: f32, and token numbers. */
 float *to_device(struct sru_dev *dev, const double *x, size_t n);
 float *zeros(struct sru_dev *dev, size_t n);
+int32_t *tokens_to_device(struct sru_dev *dev, const int32_t *x, size_t n);
+/* The host's copy of an f32 array on the device; fails where the device did. */
+float *from_device(struct sru_dev *dev, const float *p, size_t n);
 
 /*
  * Rows [B][T][cols] on the device with `pad` floats between the streams, which must stay as they are.

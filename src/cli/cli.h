@@ -76,13 +76,15 @@ int sru_usage(const struct sru_cmd *cmd, const char *fmt, ...) SRU_PRINTF(2, 3);
 
 /* What every command that computes lets one choose. */
 struct sru_device_settings {
-    const char *cpu, *precision;
+    const char *device, *cpu, *precision;
     size_t threads;     /* 0: OpenMP's own choice */
 };
 #define SRU_DEVICE_OPTIONS(type, member)                                                                                      \
+    { "device", 0, SRU_OPT_STRING, "NAME", "Where to compute: cpu, cuda or cuda:N, an NVIDIA GPU, or auto: a GPU where "      \
+      "there is one and --cpu is not given (default: auto).", offsetof(type, member.device), 0, 0 },                          \
     { "cpu", 0, SRU_OPT_STRING, "NAME", "Instructions to use: scalar, avx2, avx512 or neon (default: $SRU_CPU, else the "     \
       "best that runs here).", offsetof(type, member.cpu), 0, 0 },                                                            \
-    { "precision", 0, SRU_OPT_STRING, "NAME", "f32, bf16 or auto: bf16 where the processor multiplies it (default: auto).",   \
+    { "precision", 0, SRU_OPT_STRING, "NAME", "f32, bf16 or auto: bf16 where the device multiplies it (default: auto).",      \
       offsetof(type, member.precision), 0, 0 },                                                                               \
     { "threads", 0, SRU_OPT_SIZE, "N", "Threads (default: $OMP_NUM_THREADS, else one per core).",                             \
       offsetof(type, member.threads), 1, 4096 }

@@ -1,6 +1,7 @@
 /* sru-lm bench */
 #include "config.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "src/cli/bench-report.h"
@@ -147,6 +148,10 @@ static int run(int argc, char **argv)
     for (int i = first; i < argc; i++)
         if (find_preset(argv[i], &m, &err))
             return sru_usage(&sru_cmd_bench, "%s", err.message);
+    if (!s.device.device || strcmp(s.device.device, "auto") == 0)
+        s.device.device = "cpu";
+    if (strcmp(s.device.device, "cpu") != 0)
+        return sru_usage(&sru_cmd_bench, "option '--device': only the processor is measured");
     const sru_status opened = sru_device_open(&s.device, &dev, &err);
     if (opened)
         return opened == SRU_EINVAL ? sru_usage(&sru_cmd_bench, "%s", err.message) : sru_report_error(&err);

@@ -2,10 +2,51 @@
 #include "config.h"
 
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
+
+#ifdef SRU_HAVE_CUDA
+#include "gpu/cuda.h"
+#endif
 
 #include "src/cli/cli.h"
 #include "src/ops.h"
+
+/* The GPU that a name means, from 0 on; -1: the processor. */
+static sru_status parse_device(const char *name, const char *cpu, int *gpu, struct sru_error *err)
+{
+    char *end;
+
+    *gpu = -1;
+    if (!name || strcmp(name, "auto") == 0) {
+#ifdef SRU_HAVE_CUDA
+        *gpu = !cpu && sru_cuda_count() > 0 ? 0 : -1;
+#else
+        (void)cpu;
+#endif
+        return SRU_OK;
+    }
+    if (strcmp(name, "cpu") == 0)
+        return SRU_OK;
+    if (strncmp(name, "cuda", 4) != 0 || (name[4] && (name[4] != ':' || name[5] < '0' || name[5] > '9')))
+        return sru_fail(err, SRU_EINVAL, "option '--device': '%.40s' is none: give auto, cpu, cuda or cuda:N", name);
+    const long n = name[4] ? strtol(name + 5, &end, 10) : 0;
+    if (name[4] && (*end || n > 1000))
+        return sru_fail(err, SRU_EINVAL, "option '--device': '%.40s' is none: give auto, cpu, cuda or cuda:N", name);
+    *gpu = (int)n;
+    return SRU_OK;
+}
+
+static sru_status open_gpu(int index, enum sru_precision precision, struct sru_dev **dev, struct sru_error *err)
+{
+#ifdef SRU_HAVE_CUDA
+    return sru_cuda_open(index, precision, dev, err);
+#else
+    (void)precision;
+    *dev = NULL;
+    return sru_fail(err, SRU_EDEVICE, "cannot use GPU %d: this program was built without CUDA (configure --with-cuda)", index);
+#endif
+}
 
 static bool parse_precision(const char *name, enum sru_precision *p)
 {
@@ -16,12 +57,16 @@ static bool parse_precision(const char *name, enum sru_precision *p)
 sru_status sru_device_open(const struct sru_device_settings *s, struct sru_dev **dev, struct sru_error *err)
 {
     enum sru_precision precision;
+    int gpu;
+    const sru_status status = parse_device(s->device, s->cpu, &gpu, err);
 
+    if (status)
+        return status;
     if (!parse_precision(s->precision ? s->precision : "auto", &precision))
         return sru_fail(err, SRU_EINVAL, "option '--precision': '%.40s' is none: give auto, f32 or bf16", s->precision);
     if (s->threads)
         omp_set_num_threads((int)s->threads);
-    return sru_cpu_open(s->cpu, precision, dev, err);
+    return gpu >= 0 ? open_gpu(gpu, precision, dev, err) : sru_cpu_open(s->cpu, precision, dev, err);
 }
 
 /*

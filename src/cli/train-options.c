@@ -70,11 +70,11 @@ static const struct sru_option options[] = {
 const struct sru_option_table sru_train_table = { options, sizeof options / sizeof *options };
 
 /* Without the device's, which are a session's own. */
-static const struct sru_option_table run_table = { options, sizeof options / sizeof *options - 3 };
+static const struct sru_option_table run_table = { options, sizeof options / sizeof *options - 4 };
 
 /* What a session may choose anew; all else is the run's for good. */
 static const char *const per_session[] = { "out", "resume", "data", "valid", "test", "time", "steps", "stop-at", "evals", "log-every",
-                                           "save-every", "cpu", "precision", "threads" };
+                                           "save-every", "device", "cpu", "precision", "threads" };
 
 /* ---- Presets ------------------------------------------------------------------------------------- */
 

@@ -1,0 +1,288 @@
+/*
+ * Attention: a head's scores for all queries of some streams at once, by batched products, with a kernel between them.  What is kept
+ * is the log-sum-exp of every row of scores; the backward computes the scores again.
+ */
+#include <math.h>
+
+#include "gpu/device.cuh"
+
+extern "C" {
+#include "src/size.h"
+}
+
+/*
+ * One head of streams [b0, b0+n).  Scores are rows of the keys from `lo` on, the first that any query sees, `length` apart: more than
+ * `keys`, so that every row is aligned.
+ */
+struct part {
+    size_t b0, n, h, T, M, H, lo, keys, length, first, window;
+    float  factor;
+};
+
+/* ---- Workspace ------------------------------------------------------------------------------ */
+
+enum { LIMIT = 64 << 20 };   /* floats, where a stream alone does not need more */
+
+static size_t length_of(size_t keys)
+{
+    return sru_round_up(keys, 32);
+}
+
+/* Floats for a stream: scores and probabilities, and with `back` their gradients. */
+static size_t stream_work(const struct sru_cuda *cuda, size_t T, size_t keys, bool back)
+{
+    const size_t scores = T * length_of(keys);
+
+    return (back ? 2 : 1) * (scores + scores * cuda->dev.act_bytes / sizeof(float));
+}
+
+/* Enough for smaller calls too, of which more streams may be taken at once. */
+size_t sru_cuda_attend_work(const struct sru_cuda *cuda, const struct sru_shape *s)
+{
+    const size_t one = stream_work(cuda, s->T, s->M + s->T, s->train);
+
+    return sru_max(one, sru_min(s->B * one, LIMIT));
+}
+
+size_t sru_cuda_kept_attend(struct sru_dev *, const struct sru_attend *s)
+{
+    return sru_max(s->B * s->H * s->T * sizeof(float), 16);
+}
+
+struct room {
+    float   *S, *dP;    /* [n,T,length] */
+    sru_act *P, *dS;
+};
+
+static struct room room_of(const struct sru_cuda *cuda, const struct part *k, bool back)
+{
+    const size_t scores = k->n * k->T * k->length;
+    sru_act *acts = (sru_act *)(cuda->work + (back ? 2 : 1) * scores);
+
+    return { cuda->work, back ? cuda->work + scores : nullptr, acts, back ? sru_at(&cuda->dev, acts, scores) : nullptr };
+}
+
+/* Head 0 of the first streams. */
+static struct part part_of(const struct sru_cuda *cuda, const struct sru_attend *s, bool back)
+{
+    struct part k = {};
+
+    k.T = s->T;
+    k.M = s->M;
+    k.H = s->H;
+    k.first = s->M - s->present;
+    k.window = s->window;
+    k.lo = s->window > 0 && s->M > s->window ? sru_max(k.first, s->M - s->window) : k.first;
+    k.keys = s->M + s->T - k.lo;
+    k.length = length_of(k.keys);
+    k.factor = 1.0f / sqrtf((float)(s->p / s->H));
+    k.n = sru_min(s->B, sru_max(1, LIMIT / stream_work(cuda, k.T, k.keys, back)));
+    return k;
+}
+
+/* Call f for every head of every stream. */
+static void each_part(struct sru_cuda *cuda, const struct sru_attend *s, bool back,
+                      void (*f)(struct sru_cuda *, const struct sru_attend *, const struct part *))
+{
+    struct part k = part_of(cuda, s, back);
+    const size_t most = k.n;
+
+    for (; k.b0 < s->B; k.b0 += most) {
+        k.n = sru_min(most, s->B - k.b0);
+        for (k.h = 0; k.h < s->H; k.h++)
+            f(cuda, s, &k);
+    }
+}
+
+/* ---- Kernels: a block a row of scores --------------------------------------------------------- */
+
+/* The part's row i, and the keys [from,to) from lo on that its query sees. */
+struct place {
+    size_t whole, from, to;     /* whole: its row among those of all streams and heads */
+};
+
+__device__ static struct place place_of(const struct part &k, size_t i)
+{
+    const size_t t = i % k.T, at = k.M + t;
+    const size_t from = k.window > 0 && at > k.window && at - k.window > k.first ? at - k.window : k.first;
+
+    return { ((k.b0 + i / k.T) * k.H + k.h) * k.T + t, from - k.lo, at + 1 - k.lo };
+}
+
+/* P = mask * softmax, 0 where nothing is seen; lse may be NULL. */
+template <typename A> __global__ void softmax_kernel(struct part k, struct sru_cuda_mask mask, const float *S, A *P, float *lse)
+{
+    const struct place at = place_of(k, blockIdx.x);
+    const float *s = S + blockIdx.x * k.length;
+    A *p = P + blockIdx.x * k.length;
+    float top = -INFINITY, sum = 0.0f;
+
+    for (size_t j = at.from + threadIdx.x; j < at.to; j += blockDim.x)
+        top = s[j] > top || s[j] != s[j] ? s[j] : top;
+    top = sru_block_max(top);
+    for (size_t j = at.from + threadIdx.x; j < at.to; j += blockDim.x)
+        sum += expf((s[j] - top) * k.factor);
+    sum = sru_block_sum(sum);
+
+    const float inverse = 1.0f / sum;
+    for (size_t j = threadIdx.x; j < k.keys; j += blockDim.x) {
+        float x = 0.0f;
+
+        if (j >= at.from && j < at.to)
+            x = expf((s[j] - top) * k.factor) * inverse * sru_cuda_factor(mask, at.whole, k.lo + j, k.M + k.T);
+        sru_store(p + j, x);
+    }
+    if (lse && threadIdx.x == 0)
+        lse[at.whole] = top * k.factor + logf(sum);
+}
+
+/* P = mask * softmax again, and dS; S and dP become the softmax and mask * dP. */
+template <typename A> __global__ void back_kernel(struct part k, struct sru_cuda_mask mask, const float *lse, float *S, float *dP,
+                                                  A *P, A *dS)
+{
+    const struct place at = place_of(k, blockIdx.x);
+    float *s = S + blockIdx.x * k.length, *dp = dP + blockIdx.x * k.length;
+    A *p = P + blockIdx.x * k.length, *ds = dS + blockIdx.x * k.length;
+    const float log_sum = lse[at.whole];
+    float sum = 0.0f;
+
+    for (size_t j = threadIdx.x; j < k.keys; j += blockDim.x) {
+        if (j < at.from || j >= at.to) {
+            sru_store(p + j, 0.0f);
+            continue;
+        }
+        const float x = expf(s[j] * k.factor - log_sum), m = sru_cuda_factor(mask, at.whole, k.lo + j, k.M + k.T), g = m * dp[j];
+
+        sru_store(p + j, m * x);
+        s[j] = x;
+        dp[j] = g;
+        sum += x * g;
+    }
+    sum = sru_block_sum(sum);
+    for (size_t j = threadIdx.x; j < k.keys; j += blockDim.x)
+        sru_store(ds + j, j >= at.from && j < at.to ? s[j] * k.factor * (dp[j] - sum) : 0.0f);
+}
+
+static unsigned threads_for(size_t n)
+{
+    return (unsigned)sru_min(256, sru_round_up(n, 32));
+}
+
+template <typename A> static void softmax(struct sru_cuda *cuda, const struct sru_attend *s, const struct part *k, const struct room *r)
+{
+    softmax_kernel<<<(unsigned)(k->n * k->T), threads_for(k->keys), 0, cuda->stream>>>(*k, sru_cuda_mask_of(&s->mask), r->S, (A *)r->P,
+                                                                                      (float *)s->kept);
+    sru_cuda_launched(cuda, "attend");
+}
+
+template <typename A> static void softmax_back(struct sru_cuda *cuda, const struct sru_attend *s, const struct part *k,
+                                               const struct room *r)
+{
+    back_kernel<<<(unsigned)(k->n * k->T), threads_for(k->keys), 0, cuda->stream>>>(*k, sru_cuda_mask_of(&s->mask), (float *)s->kept,
+                                                                                   r->S, r->dP, (A *)r->P, (A *)r->dS);
+    sru_cuda_launched(cuda, "attend_back");
+}
+
+/* ---- Products --------------------------------------------------------------------------------- */
+
+/* The head's columns, which begin at `column`, of its part's rows from t on. */
+static sru_act *head(const struct sru_cuda *cuda, const struct sru_attend *s, const struct part *k, struct sru_rows r, size_t t,
+                     size_t cols, size_t column)
+{
+    return sru_at(&cuda->dev, r.p, k->b0 * r.stride + t * cols + column + k->h * (s->p / s->H));
+}
+
+/* c = a b^T, f32: scores of rows a of queries and b of keys. */
+static void scores(struct sru_cuda *cuda, const struct sru_attend *s, const struct part *k, struct sru_rows a, struct sru_rows b, float *c)
+{
+    struct sru_cuda_product x = {};
+
+    x.m = k->T;
+    x.n = k->keys;
+    x.k = s->p / s->H;
+    x.lda = x.ldb = s->p;
+    x.ldc = k->length;
+    x.batch = k->n;
+    x.a_stride = a.stride;
+    x.b_stride = b.stride;
+    x.c_stride = k->T * k->length;
+    x.tb = x.c_f32 = true;
+    sru_cuda_multiply(cuda, &x, head(cuda, s, k, a, 0, s->p, 0), head(cuda, s, k, b, k->lo, s->p, 0), c);
+}
+
+/* c (=) or, with add, (+=) a b: rows of queries from those of keys. */
+static void to_queries(struct sru_cuda *cuda, const struct sru_attend *s, const struct part *k, const sru_act *a, struct sru_rows b,
+                       bool add, struct sru_rows c)
+{
+    struct sru_cuda_product x = {};
+
+    x.m = k->T;
+    x.n = s->p / s->H;
+    x.k = k->keys;
+    x.lda = k->length;
+    x.ldb = x.ldc = s->p;
+    x.batch = k->n;
+    x.a_stride = k->T * k->length;
+    x.b_stride = b.stride;
+    x.c_stride = c.stride;
+    x.add = add;
+    sru_cuda_multiply(cuda, &x, a, head(cuda, s, k, b, k->lo, s->p, 0), head(cuda, s, k, c, 0, s->p, 0));
+}
+
+/* dkv's columns from `column` on = a^T b: rows of keys from those of queries. */
+static void to_keys(struct sru_cuda *cuda, const struct sru_attend *s, const struct part *k, const sru_act *a, struct sru_rows b,
+                    size_t column)
+{
+    struct sru_cuda_product x = {};
+
+    x.m = k->keys;
+    x.n = s->p / s->H;
+    x.k = k->T;
+    x.lda = k->length;
+    x.ldb = s->p;
+    x.ldc = 2 * s->p;
+    x.batch = k->n;
+    x.a_stride = k->T * k->length;
+    x.b_stride = b.stride;
+    x.c_stride = s->dkv.stride;
+    x.ta = true;
+    sru_cuda_multiply(cuda, &x, a, head(cuda, s, k, b, 0, s->p, 0), head(cuda, s, k, s->dkv, k->lo, 2 * s->p, column));
+}
+
+/* ---- The operator ------------------------------------------------------------------------------ */
+
+static void forward(struct sru_cuda *cuda, const struct sru_attend *s, const struct part *k)
+{
+    const struct room r = room_of(cuda, k, false);
+
+    scores(cuda, s, k, s->q, s->k, r.S);
+    SRU_BY_TYPE(cuda, softmax, cuda, s, k, &r);
+    to_queries(cuda, s, k, r.P, s->v, false, s->out);
+}
+
+void sru_cuda_attend(struct sru_dev *dev, const struct sru_attend *s)
+{
+    each_part(sru_cuda_of(dev), s, false, forward);
+}
+
+static void backward(struct sru_cuda *cuda, const struct sru_attend *s, const struct part *k)
+{
+    const struct room r = room_of(cuda, k, true);
+
+    scores(cuda, s, k, s->q, s->k, r.S);
+    scores(cuda, s, k, s->dout, s->v, r.dP);
+    SRU_BY_TYPE(cuda, softmax_back, cuda, s, k, &r);
+    to_queries(cuda, s, k, r.dS, s->k, true, s->dq);
+    to_keys(cuda, s, k, r.dS, s->q, 0);
+    to_keys(cuda, s, k, r.P, s->dout, s->p);
+}
+
+void sru_cuda_attend_back(struct sru_dev *dev, const struct sru_attend *s)
+{
+    struct sru_cuda *cuda = sru_cuda_of(dev);
+    const size_t unseen = part_of(cuda, s, true).lo * 2 * s->p * dev->act_bytes;   /* bytes of the rows below lo */
+
+    for (size_t b = 0; b < s->B && unseen > 0; b++)
+        sru_cuda_check(cuda, cudaMemsetAsync(sru_at(dev, s->dkv.p, b * s->dkv.stride), 0, unseen, cuda->stream), "attend_back");
+    each_part(cuda, s, true, backward);
+}

@@ -1,0 +1,257 @@
+/* The GPU's device: memory, workspace, errors, and the table of its operators. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "gpu/device.cuh"
+
+void sru_cuda_check(struct sru_cuda *cuda, cudaError_t error, const char *what)
+{
+    if (error == cudaSuccess || cuda->error != cudaSuccess)
+        return;
+    cuda->error = error;
+    cuda->failed = what;
+}
+
+struct sru_cuda_mask sru_cuda_mask_of(const struct sru_mask *m)
+{
+    const float halves = m->rate * 65536.0f + 0.5f;   /* sru_philox_limit, simd/philox.h */
+
+    return (struct sru_cuda_mask){
+        .given = m->given, .on = sru_cuda_mask_is_on(m), .keep = 1.0f / (1.0f - m->rate),
+        .limit = (uint32_t)(halves < 65535.0f ? halves : 65535.0f) << 16, .step = m->step, .site = m->layer << 8 | m->site,
+        .seed = m->seed,
+    };
+}
+
+/* ---- Memory --------------------------------------------------------------------------------- */
+
+static void *cuda_alloc(struct sru_dev *dev, size_t bytes)
+{
+    struct sru_cuda *cuda = sru_cuda_of(dev);
+    void *p;
+
+    if (cudaMalloc(&p, bytes > 0 ? bytes : 1) != cudaSuccess) {
+        cudaGetLastError();   /* it would be taken for a launch's */
+        return NULL;
+    }
+    sru_cuda_check(cuda, cudaMemsetAsync(p, 0, bytes, cuda->stream), "clearing memory");
+    return p;
+}
+
+static void cuda_release(struct sru_dev *dev, void *p)
+{
+    sru_cuda_check(sru_cuda_of(dev), cudaFree(p), "releasing memory");
+}
+
+static void cuda_put(struct sru_dev *dev, void *dst, const void *host, size_t bytes)
+{
+    struct sru_cuda *cuda = sru_cuda_of(dev);
+
+    sru_cuda_check(cuda, cudaMemcpyAsync(dst, host, bytes, cudaMemcpyHostToDevice, cuda->stream), "copying to the GPU");
+}
+
+static void cuda_get(struct sru_dev *dev, void *host, const void *src, size_t bytes)
+{
+    struct sru_cuda *cuda = sru_cuda_of(dev);
+
+    sru_cuda_check(cuda, cudaMemcpyAsync(host, src, bytes, cudaMemcpyDeviceToHost, cuda->stream), "copying from the GPU");
+    sru_cuda_check(cuda, cudaStreamSynchronize(cuda->stream), "work on the GPU");
+}
+
+static void cuda_put_act(struct sru_dev *dev, sru_act *dst, const float *host, size_t n)
+{
+    struct sru_cuda *cuda = sru_cuda_of(dev);
+    __nv_bfloat16 *room;
+
+    if (!cuda->bf16) {
+        cuda_put(dev, dst, host, n * sizeof *host);
+        return;
+    }
+    if (!(room = (__nv_bfloat16 *)malloc(n * sizeof *room + 1))) {
+        sru_cuda_check(cuda, cudaErrorMemoryAllocation, "copying to the GPU");
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        room[i] = __float2bfloat16_rn(host[i]);
+    cuda_put(dev, dst, room, n * sizeof *room);
+    sru_cuda_check(cuda, cudaStreamSynchronize(cuda->stream), "work on the GPU");
+    free(room);
+}
+
+static void cuda_get_act(struct sru_dev *dev, float *host, const sru_act *src, size_t n)
+{
+    __nv_bfloat16 *room = (__nv_bfloat16 *)host;   /* widened in place, from the last on */
+
+    if (!sru_cuda_of(dev)->bf16) {
+        cuda_get(dev, host, src, n * sizeof *host);
+        return;
+    }
+    cuda_get(dev, room, src, n * sizeof *room);
+    for (size_t i = n; i-- > 0;) {
+        uint16_t half;
+        memcpy(&half, (const char *)host + i * sizeof half, sizeof half);
+        const uint32_t whole = (uint32_t)half << 16;
+        memcpy(host + i, &whole, sizeof whole);
+    }
+}
+
+/* May overlap: neighbours that move towards the front by less than their length go in pieces. */
+static void cuda_copy(struct sru_dev *dev, void *dst, const void *src, size_t bytes)
+{
+    struct sru_cuda *cuda = sru_cuda_of(dev);
+    char *to = (char *)dst;
+    const char *from = (const char *)src;
+    const size_t apart = to < from ? (size_t)(from - to) : (size_t)(to - from);
+
+    if (apart == 0)
+        return;
+    for (size_t at = 0; at < bytes; at += apart) {
+        const size_t n = apart < bytes - at ? apart : bytes - at, i = to < from ? at : bytes - at - n;
+
+        sru_cuda_check(cuda, cudaMemcpyAsync(to + i, from + i, n, cudaMemcpyDeviceToDevice, cuda->stream), "copying on the GPU");
+    }
+}
+
+static void cuda_zero(struct sru_dev *dev, void *p, size_t bytes)
+{
+    struct sru_cuda *cuda = sru_cuda_of(dev);
+
+    sru_cuda_check(cuda, cudaMemsetAsync(p, 0, bytes, cuda->stream), "clearing memory");
+}
+
+/* ---- Workspace -------------------------------------------------------------------------------- */
+
+static size_t cuda_work(struct sru_dev *dev, const struct sru_shape *s)
+{
+    const struct sru_cuda *cuda = sru_cuda_of(dev);
+    const size_t each[] = { sru_cuda_attend_work(cuda, s), sru_cuda_norm_work(cuda, s), sru_cuda_recur_work(cuda, s),
+                            sru_cuda_predict_work(cuda, s), sru_cuda_muon_work(cuda, s) };
+    size_t most = 0;
+
+    for (size_t i = 0; i < sizeof each / sizeof *each; i++)
+        most = each[i] > most ? each[i] : most;
+    return most * sizeof(float);
+}
+
+static sru_status cuda_reserve(struct sru_dev *dev, const struct sru_shape *s, struct sru_error *err)
+{
+    struct sru_cuda *cuda = sru_cuda_of(dev);
+    const size_t bytes = cuda_work(dev, s);
+
+    if (bytes <= cuda->work_bytes)
+        return SRU_OK;
+    cudaStreamSynchronize(cuda->stream);
+    cudaFree(cuda->work);
+    cuda->work_bytes = 0;
+    if (!(cuda->work = (float *)cuda_alloc(dev, bytes)))
+        return sru_fail(err, SRU_ENOMEM, "out of the GPU's memory for a workspace of %zu MB", bytes >> 20);
+    cuda->work_bytes = bytes;
+    return SRU_OK;
+}
+
+/* ---- The device --------------------------------------------------------------------------------- */
+
+static sru_status cuda_sync(struct sru_dev *dev, struct sru_error *err)
+{
+    struct sru_cuda *cuda = sru_cuda_of(dev);
+
+    sru_cuda_check(cuda, cudaStreamSynchronize(cuda->stream), "work on the GPU");
+    if (cuda->error == cudaSuccess)
+        return SRU_OK;
+    const cudaError_t error = cuda->error;
+    cuda->error = cudaSuccess;
+    return sru_fail(err, SRU_EDEVICE, "%s failed: %s", cuda->failed, cudaGetErrorString(error));
+}
+
+static void cuda_close(struct sru_dev *dev)
+{
+    struct sru_cuda *cuda = sru_cuda_of(dev);
+
+    sru_cuda_products_close(cuda);
+    cudaFree(cuda->work);
+    cudaFree(cuda->sums);
+    if (cuda->stream)
+        cudaStreamDestroy(cuda->stream);
+    free(cuda);
+}
+
+static const struct sru_ops cuda_ops = {
+    .alloc = cuda_alloc,
+    .release = cuda_release,
+    .put = cuda_put,
+    .get = cuda_get,
+    .put_act = cuda_put_act,
+    .get_act = cuda_get_act,
+    .copy = cuda_copy,
+    .zero = cuda_zero,
+    .kept_attend = sru_cuda_kept_attend,
+    .kept_recur = sru_cuda_kept_recur,
+    .work = cuda_work,
+    .reserve = cuda_reserve,
+    .operand_open = sru_cuda_operand_open,
+    .operand_bytes = sru_cuda_operand_bytes,
+    .operand_close = sru_cuda_operand_close,
+    .prepare = sru_cuda_prepare,
+    .embed = sru_cuda_embed,
+    .embed_back = sru_cuda_embed_back,
+    .linear = sru_cuda_linear,
+    .linear_back = sru_cuda_linear_back,
+    .attend = sru_cuda_attend,
+    .attend_back = sru_cuda_attend_back,
+    .norm = sru_cuda_norm,
+    .norm_back = sru_cuda_norm_back,
+    .recur = sru_cuda_recur,
+    .recur_back = sru_cuda_recur_back,
+    .predict = sru_cuda_predict,
+    .predict_back = sru_cuda_predict_back,
+    .update = sru_cuda_update,
+    .muon = sru_cuda_muon,
+    .sumsq = sru_cuda_sumsq,
+    .sync = cuda_sync,
+    .close = cuda_close,
+};
+
+int sru_cuda_count(void)
+{
+    int n = 0;
+
+    return cudaGetDeviceCount(&n) == cudaSuccess ? n : (cudaGetLastError(), 0);
+}
+
+static sru_status open_parts(struct sru_cuda *cuda, struct sru_error *err)
+{
+    cudaError_t error = cudaSetDevice(cuda->index);
+
+    if (!error)
+        error = cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking);
+    if (!error)
+        error = cudaMalloc(&cuda->sums, SRU_CUDA_SUMS * sizeof *cuda->sums);
+    if (error)
+        return sru_fail(err, SRU_EDEVICE, "GPU %d cannot be used: %s", cuda->index, cudaGetErrorString(error));
+    return sru_cuda_products_open(cuda, err);
+}
+
+sru_status sru_cuda_open(int index, enum sru_precision precision, struct sru_dev **out, struct sru_error *err)
+{
+    const int n = sru_cuda_count();
+    const bool bf16 = precision != SRU_PRECISION_F32;
+    struct sru_cuda *cuda;
+
+    *out = NULL;
+    if (n == 0)
+        return sru_fail(err, SRU_EDEVICE, "no NVIDIA GPU here, or no driver for it (--device cpu)");
+    if (index < 0 || index >= n)
+        return sru_fail(err, SRU_EDEVICE, "no GPU %d here: there are %d, from 0 on", index, n);
+    if (!(cuda = (struct sru_cuda *)calloc(1, sizeof *cuda)))
+        return sru_fail(err, SRU_ENOMEM, "out of memory to open the GPU");
+    cuda->index = index;
+    cuda->bf16 = bf16;
+    cuda->dev = (struct sru_dev){ .ops = &cuda_ops, .name = "cuda", .kernels = "cuda", .act_bytes = bf16 ? 2u : 4u, .threads = 1 };
+    const sru_status status = open_parts(cuda, err);
+    if (status) {
+        cuda_close(&cuda->dev);
+        return status;
+    }
+    *out = &cuda->dev;
+    return SRU_OK;
+}

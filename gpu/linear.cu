@@ -1,0 +1,142 @@
+/* Products with weights, their operands, and the linear operator. */
+#include <stdlib.h>
+
+#include "gpu/device.cuh"
+
+/* ---- Operands ------------------------------------------------------------------------------------- */
+
+size_t sru_cuda_operand_bytes(struct sru_dev *dev, size_t in, size_t out, enum sru_use use)
+{
+    (void)use;   /* one copy serves all */
+    return sru_cuda_of(dev)->bf16 ? in * out * sizeof(__nv_bfloat16) : 0;
+}
+
+void sru_cuda_operand_close(struct sru_dev *dev, void *operand)
+{
+    struct sru_cuda_operand *o = (struct sru_cuda_operand *)operand;
+
+    if (!o)
+        return;
+    dev->ops->release(dev, o->copy);
+    free(o);
+}
+
+void *sru_cuda_operand_open(struct sru_dev *dev, size_t in, size_t out, bool in_first, enum sru_use use)
+{
+    const size_t bytes = sru_cuda_operand_bytes(dev, in, out, use);
+    struct sru_cuda_operand *o = (struct sru_cuda_operand *)malloc(sizeof *o);
+
+    if (!o)
+        return NULL;
+    *o = (struct sru_cuda_operand){ .in = in, .out = out, .in_first = in_first };
+    if (bytes == 0 || (o->copy = dev->ops->alloc(dev, bytes)))
+        return o;
+    free(o);
+    return NULL;
+}
+
+static __global__ void narrow(size_t n, const float *x, __nv_bfloat16 *y)
+{
+    for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += (size_t)gridDim.x * blockDim.x)
+        y[i] = __float2bfloat16_rn(x[i]);
+}
+
+void sru_cuda_prepare(struct sru_dev *dev, const struct sru_weight *w)
+{
+    struct sru_cuda *cuda = sru_cuda_of(dev);
+    const struct sru_cuda_operand *o = (const struct sru_cuda_operand *)w->operand;
+    const size_t n = o->in * o->out, blocks = (n + 1023) / 1024;
+
+    if (!o->copy)
+        return;
+    narrow<<<(unsigned)(blocks < 4096 ? blocks : 4096), 256, 0, cuda->stream>>>(n, w->w, (__nv_bfloat16 *)o->copy);
+    sru_cuda_launched(cuda, "prepare");
+}
+
+static const void *values(const struct sru_weight *w)
+{
+    const struct sru_cuda_operand *o = (const struct sru_cuda_operand *)w->operand;
+
+    return o->copy ? o->copy : w->w;
+}
+
+/* ---- Products with weights -------------------------------------------------------------------------- */
+
+void sru_cuda_forward(struct sru_cuda *cuda, const struct sru_weight *w, size_t rows, const sru_act *x, sru_act *y)
+{
+    const struct sru_cuda_operand *o = (const struct sru_cuda_operand *)w->operand;
+    const struct sru_cuda_product k = { .m = rows, .n = o->out, .k = o->in, .tb = !o->in_first };
+
+    sru_cuda_multiply(cuda, &k, x, values(w), y);
+}
+
+void sru_cuda_back(struct sru_cuda *cuda, const struct sru_weight *w, size_t rows, const sru_act *dy, bool add, sru_act *dx)
+{
+    const struct sru_cuda_operand *o = (const struct sru_cuda_operand *)w->operand;
+    const struct sru_cuda_product k = { .m = rows, .n = o->in, .k = o->out, .tb = o->in_first, .add = add };
+
+    sru_cuda_multiply(cuda, &k, dy, values(w), dx);
+}
+
+void sru_cuda_gradient(struct sru_cuda *cuda, const struct sru_weight *w, size_t rows, const sru_act *x, const sru_act *dy, bool add)
+{
+    const struct sru_cuda_operand *o = (const struct sru_cuda_operand *)w->operand;
+    const struct sru_cuda_product k = { .m = o->in_first ? o->in : o->out, .n = o->in_first ? o->out : o->in, .k = rows, .ta = true,
+                                        .add = add, .c_f32 = true };
+
+    sru_cuda_multiply(cuda, &k, o->in_first ? x : dy, o->in_first ? dy : x, w->g);
+}
+
+/* ---- The operator ------------------------------------------------------------------------------------- */
+
+/* Rows of all streams are one matrix, or are taken stream by stream. */
+struct blocks {
+    size_t n, rows;
+};
+
+static struct blocks blocks(size_t B, size_t rows, bool dense)
+{
+    return dense ? (struct blocks){ 1, B * rows } : (struct blocks){ B, rows };
+}
+
+static sru_act *row(const struct sru_cuda *cuda, struct sru_rows r, size_t b, size_t t, size_t cols)
+{
+    return sru_at(&cuda->dev, r.p, b * r.stride + t * cols);
+}
+
+void sru_cuda_linear(struct sru_dev *dev, const struct sru_linear *s)
+{
+    struct sru_cuda *cuda = sru_cuda_of(dev);
+    const struct blocks k = blocks(s->B, s->rows, s->x.stride == s->rows * s->in && s->y.stride == s->rows * s->out);
+
+    for (size_t b = 0; b < k.n; b++)
+        sru_cuda_forward(cuda, &s->w, k.rows, row(cuda, s->x, b, 0, s->in), row(cuda, s->y, b, 0, s->out));
+}
+
+/* dx of the rows from `skip` on: of all streams in one batch. */
+static void inputs_back(struct sru_cuda *cuda, const struct sru_linear *s)
+{
+    const size_t rows = s->rows - s->skip;
+    const struct sru_cuda_operand *o = (const struct sru_cuda_operand *)s->w.operand;
+    struct sru_cuda_product k = { .m = rows, .n = s->in, .k = s->out, .tb = o->in_first, .add = s->add_dx };
+
+    if (s->skip == 0 && s->dy.stride == rows * s->out && s->dx.stride == rows * s->in) {
+        k.m = s->B * rows;
+    } else {
+        k.batch = s->B;
+        k.a_stride = s->dy.stride;
+        k.c_stride = s->dx.stride;
+    }
+    sru_cuda_multiply(cuda, &k, row(cuda, s->dy, 0, s->skip, s->out), values(&s->w), s->dx.p);
+}
+
+void sru_cuda_linear_back(struct sru_dev *dev, const struct sru_linear *s)
+{
+    struct sru_cuda *cuda = sru_cuda_of(dev);
+    const struct blocks k = blocks(s->B, s->rows, s->x.stride == s->rows * s->in && s->dy.stride == s->rows * s->out);
+
+    for (size_t b = 0; b < k.n; b++)
+        sru_cuda_gradient(cuda, &s->w, k.rows, row(cuda, s->x, b, 0, s->in), row(cuda, s->dy, b, 0, s->out), b > 0);
+    if (s->dx.p)
+        inputs_back(cuda, s);
+}

@@ -1,0 +1,244 @@
+/* Residual and layer normalisation, a row a block; in the backward a block takes a range of rows and gathers sums of columns. */
+#include "gpu/device.cuh"
+#include "src/size.h"
+
+enum {
+    LEAST_THREADS = 32, MOST_THREADS = 256, EACH = 8,   /* columns of a thread, while there are few */
+    FULL = 132 * 1024,          /* threads of the backward */
+    BATCH = 4,                  /* columns whose loads are in flight at once */
+    MOST_SHARED = 48 << 10,
+};
+
+template <typename A> struct norm_args {
+    size_t N, T, cols;
+    rows_of<A> a, r, y, dy, da, dr;
+    bool add_dr;
+    const float *alpha, *gamma, *beta;
+    struct sru_cuda_mask mask;
+    float *stats;
+};
+
+template <typename A> static norm_args<A> args_of(const struct sru_norm *s)
+{
+    return norm_args<A>{ s->B * s->T, s->T, s->cols, s->a, s->r, s->y, s->dy, s->da, s->dr, s->add_dr, s->alpha.w, s->gamma.w,
+                         s->beta.w, sru_cuda_mask_of(&s->mask), s->stats };
+}
+
+static size_t threads_of(size_t cols)
+{
+    return sru_max(LEAST_THREADS, sru_min(MOST_THREADS, sru_round_up((cols + EACH - 1) / EACH, 32)));
+}
+
+/* alpha a + r */
+template <typename A> __device__ static float sum_at(const A *a, const A *r, float alpha, size_t j)
+{
+    return a ? fmaf(alpha, sru_load(a + j), sru_load(r + j)) : sru_load(r + j);
+}
+
+/* ---- Forward -------------------------------------------------------------------------------------- */
+
+/* Mean and 1/sigma of a row. */
+template <typename A> __device__ static float2 stats_of(const A *a, const A *r, float alpha, size_t cols)
+{
+    float sum = 0, square = 0;
+
+#pragma unroll 4
+    for (size_t j = threadIdx.x; j < cols; j += blockDim.x)
+        sum += sum_at(a, r, alpha, j);
+    const float mean = sru_block_sum(sum) / (float)cols;
+#pragma unroll 4
+    for (size_t j = threadIdx.x; j < cols; j += blockDim.x) {
+        const float x = sum_at(a, r, alpha, j) - mean;
+        square = fmaf(x, x, square);
+    }
+    return make_float2(mean, 1.0f / sqrtf(sru_block_sum(square) / (float)cols + 1e-5f));
+}
+
+template <typename A> __global__ static void norm_rows(norm_args<A> s)
+{
+    const size_t n = blockIdx.x, cols = s.cols;
+    const A *a = s.a.row(n, s.T, cols), *r = s.r.row(n, s.T, cols);
+    A *y = s.y.row(n, s.T, cols);   /* may be r */
+    const float alpha = a ? *s.alpha : 0;
+    const float2 stats = s.gamma ? stats_of(a, r, alpha, cols) : make_float2(0, 1);
+
+    for (size_t j = threadIdx.x; j < cols; j += blockDim.x) {
+        float x = sum_at(a, r, alpha, j);
+        if (s.gamma)
+            x = fmaf((x - stats.x) * stats.y, s.gamma[j], s.beta[j]);
+        sru_store(y + j, x * sru_cuda_factor(s.mask, n, j, cols));
+    }
+    if (s.gamma && s.stats && threadIdx.x == 0) {
+        s.stats[2 * n] = stats.x;
+        s.stats[2 * n + 1] = stats.y;
+    }
+}
+
+template <typename A> static void norm(struct sru_cuda *cuda, const struct sru_norm *s)
+{
+    const norm_args<A> k = args_of<A>(s);
+
+    if (k.N == 0 || k.cols == 0)
+        return;
+    norm_rows<A><<<(unsigned)k.N, (unsigned)threads_of(k.cols), 0, cuda->stream>>>(k);
+    sru_cuda_launched(cuda, "norm");
+}
+
+void sru_cuda_norm(struct sru_dev *dev, const struct sru_norm *s)
+{
+    struct sru_cuda *cuda = sru_cuda_of(dev);
+
+    SRU_BY_TYPE(cuda, norm, cuda, s);
+}
+
+/* ---- Backward ------------------------------------------------------------------------------------- */
+
+/*
+ * A block's room: sums of dgamma and dbeta, and of the present row the normalised x and mask * dy.  It is shared memory where
+ * that is large enough, else a part of the block's row of workspace.  That row is dalpha, dgamma, dbeta (and the rest).
+ */
+struct room {
+    float *dgamma, *dbeta, *x, *dy;
+};
+
+__device__ static struct room room_at(float *p, size_t cols)
+{
+    return room{ p, p + cols, p + 2 * cols, p + 3 * cols };
+}
+
+static bool is_shared(size_t cols)
+{
+    return 4 * cols * sizeof(float) <= MOST_SHARED;
+}
+
+static size_t blocks_of(size_t N, size_t cols)
+{
+    return sru_min(N, FULL / threads_of(cols));
+}
+
+/*
+ * The blocks' rows of sums, and what adds them up.  Monotone, though blocks become fewer with columns: up to MOST_THREADS * EACH
+ * columns, blocks * cols <= FULL * EACH.
+ */
+size_t sru_cuda_norm_work(const struct sru_cuda *cuda, const struct sru_shape *s)
+{
+    const size_t cols = sru_max(s->d, s->p), each = 4 * cols + 1, most = FULL / LEAST_THREADS;
+    const size_t sums = sru_min(s->B * s->T * each, sru_max(2 * (size_t)FULL * EACH + most, FULL / MOST_THREADS * each));
+
+    (void)cuda;
+    return s->train ? sums + sru_cuda_columns_work(most, cols) : 0;
+}
+
+/* This thread's part of the sums of e = dy gamma and of e x; fills the room. */
+template <typename A> __device__ static float2 gather_row(const norm_args<A> &s, size_t n, const A *a, const A *r, float alpha,
+                                                          const struct room &room)
+{
+    const A *dy = s.dy.row(n, s.T, s.cols);
+    const float mean = s.stats[2 * n], inverse = s.stats[2 * n + 1];
+    float sum = 0, product = 0;
+
+    for (size_t first = threadIdx.x; first < s.cols; first += BATCH * blockDim.x) {
+        float x[BATCH] = { 0 }, g[BATCH] = { 0 };
+#pragma unroll
+        for (size_t i = 0, j = first; i < BATCH; i++, j += blockDim.x)
+            if (j < s.cols) {
+                x[i] = (sum_at(a, r, alpha, j) - mean) * inverse;
+                g[i] = sru_load(dy + j) * sru_cuda_factor(s.mask, n, j, s.cols);
+            }
+#pragma unroll
+        for (size_t i = 0, j = first; i < BATCH; i++, j += blockDim.x)
+            if (j < s.cols) {
+                const float e = g[i] * s.gamma[j];
+                sum += e;
+                product = fmaf(e, x[i], product);
+                room.dgamma[j] = fmaf(g[i], x[i], room.dgamma[j]);
+                room.dbeta[j] += g[i];
+                room.x[j] = x[i];
+                room.dy[j] = g[i];
+            }
+    }
+    return make_float2(sum, product);
+}
+
+/* ds of column j to where it belongs; the thread alone reads and writes the column.  Returns ds a. */
+template <typename A> __device__ static float put(const norm_args<A> &s, const A *a, A *da, A *dr, float alpha, size_t j, float ds)
+{
+    const float dalpha = a ? ds * sru_load(a + j) : 0;
+
+    if (a)
+        sru_store(da + j, alpha * ds);
+    sru_store(dr + j, s.add_dr ? ds + sru_load(dr + j) : ds);
+    return dalpha;
+}
+
+/* With e = dy gamma and the normalised x: ds = (e - mean(e) - x mean(e x)) / sigma.  Returns the thread's part of dalpha. */
+template <typename A> __device__ static float back_row(const norm_args<A> &s, size_t n, const struct room &room)
+{
+    const size_t cols = s.cols;
+    const A *a = s.a.row(n, s.T, cols), *dy = s.dy.row(n, s.T, cols);
+    A *da = s.da.row(n, s.T, cols), *dr = s.dr.row(n, s.T, cols);
+    const float alpha = a ? *s.alpha : 0;
+    float dalpha = 0;
+
+    if (!s.gamma) {
+        for (size_t j = threadIdx.x; j < cols; j += blockDim.x)
+            dalpha += put(s, a, da, dr, alpha, j, sru_load(dy + j) * sru_cuda_factor(s.mask, n, j, cols));
+        return dalpha;
+    }
+    const float2 part = gather_row(s, n, a, (const A *)s.r.row(n, s.T, cols), alpha, room);
+    const float mean = sru_block_sum(part.x) / (float)cols, slope = sru_block_sum(part.y) / (float)cols;
+    const float inverse = s.stats[2 * n + 1];
+
+    for (size_t j = threadIdx.x; j < cols; j += blockDim.x)
+        dalpha += put(s, a, da, dr, alpha, j, (room.dy[j] * s.gamma[j] - mean - room.x[j] * slope) * inverse);
+    return dalpha;
+}
+
+/* A range of rows. */
+template <typename A> __global__ static void norm_back_rows(norm_args<A> s, size_t each, bool shared, float *sums)
+{
+    extern __shared__ float memory[];
+    float *out = sums + blockIdx.x * each, dalpha = 0;
+    const struct room room = room_at(shared ? memory : out + 1, s.cols);
+    const size_t from = s.N * blockIdx.x / gridDim.x, to = s.N * (blockIdx.x + 1) / gridDim.x;
+
+    for (size_t j = threadIdx.x; s.gamma && j < s.cols; j += blockDim.x)
+        room.dgamma[j] = room.dbeta[j] = 0;
+    for (size_t n = from; n < to; n++)
+        dalpha += back_row(s, n, room);
+    dalpha = sru_block_sum(dalpha);
+    if (threadIdx.x == 0)
+        out[0] = dalpha;
+    for (size_t j = threadIdx.x; s.gamma && shared && j < s.cols; j += blockDim.x) {
+        out[1 + j] = room.dgamma[j];
+        out[1 + s.cols + j] = room.dbeta[j];
+    }
+}
+
+template <typename A> static void norm_back(struct sru_cuda *cuda, const struct sru_norm *s)
+{
+    const norm_args<A> k = args_of<A>(s);
+    const size_t cols = k.cols, blocks = blocks_of(k.N, cols);
+    const bool shared = k.gamma && is_shared(cols);
+    const size_t each = !k.gamma ? 1 : shared ? 2 * cols + 1 : 4 * cols + 1;
+    float *sums = cuda->work, *room = sums + blocks * each;
+
+    if (blocks == 0 || cols == 0)
+        return;
+    norm_back_rows<A><<<(unsigned)blocks, (unsigned)threads_of(cols), shared ? 4 * cols * sizeof(float) : 0, cuda->stream>>>(
+        k, each, shared, sums);
+    sru_cuda_launched(cuda, "norm_back");
+    if (k.gamma) {
+        sru_cuda_columns(cuda, blocks, cols, each, (const float *)sums + 1, false, room, s->gamma.g);
+        sru_cuda_columns(cuda, blocks, cols, each, (const float *)sums + 1 + cols, false, room, s->beta.g);
+    }
+    if (s->a.p)
+        sru_cuda_columns(cuda, blocks, 1, each, (const float *)sums, false, room, s->alpha.g);
+}
+
+void sru_cuda_norm_back(struct sru_dev *dev, const struct sru_norm *s)
+{
+    struct sru_cuda *cuda = sru_cuda_of(dev);
+
+    SRU_BY_TYPE(cuda, norm_back, cuda, s);
+}
