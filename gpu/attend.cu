@@ -4,20 +4,13 @@
  */
 #include <math.h>
 
-#include "gpu/device.cuh"
+#include "gpu/attend.cuh"
 
 extern "C" {
 #include "src/size.h"
 }
 
-/*
- * One head of streams [b0, b0+n).  Scores are rows of the keys from `lo` on, the first that any query sees, `length` apart: more than
- * `keys`, so that every row is aligned.
- */
-struct part {
-    size_t b0, n, h, T, M, H, lo, keys, length, first, window;
-    float  factor;
-};
+typedef struct sru_cuda_part part;
 
 /* ---- Workspace ------------------------------------------------------------------------------ */
 
@@ -54,7 +47,7 @@ struct room {
     sru_act *P, *dS;
 };
 
-static struct room room_of(const struct sru_cuda *cuda, const struct part *k, bool back)
+static struct room room_of(const struct sru_cuda *cuda, const part *k, bool back)
 {
     const size_t scores = k->n * k->T * k->length;
     sru_act *acts = (sru_act *)(cuda->work + (back ? 2 : 1) * scores);
@@ -63,9 +56,9 @@ static struct room room_of(const struct sru_cuda *cuda, const struct part *k, bo
 }
 
 /* Head 0 of the first streams. */
-static struct part part_of(const struct sru_cuda *cuda, const struct sru_attend *s, bool back)
+static part part_of(const struct sru_cuda *cuda, const struct sru_attend *s, bool back)
 {
-    struct part k = {};
+    part k = {};
 
     k.T = s->T;
     k.M = s->M;
@@ -82,9 +75,9 @@ static struct part part_of(const struct sru_cuda *cuda, const struct sru_attend 
 
 /* Call f for every head of every stream. */
 static void each_part(struct sru_cuda *cuda, const struct sru_attend *s, bool back,
-                      void (*f)(struct sru_cuda *, const struct sru_attend *, const struct part *))
+                      void (*f)(struct sru_cuda *, const struct sru_attend *, const part *))
 {
-    struct part k = part_of(cuda, s, back);
+    part k = part_of(cuda, s, back);
     const size_t most = k.n;
 
     for (; k.b0 < s->B; k.b0 += most) {
@@ -94,106 +87,17 @@ static void each_part(struct sru_cuda *cuda, const struct sru_attend *s, bool ba
     }
 }
 
-/* ---- Kernels: a block a row of scores --------------------------------------------------------- */
-
-/* The part's row i, and the keys [from,to) from lo on that its query sees. */
-struct place {
-    size_t whole, from, to;     /* whole: its row among those of all streams and heads */
-};
-
-__device__ static struct place place_of(const struct part &k, size_t i)
-{
-    const size_t t = i % k.T, at = k.M + t;
-    const size_t from = k.window > 0 && at > k.window && at - k.window > k.first ? at - k.window : k.first;
-
-    return { ((k.b0 + i / k.T) * k.H + k.h) * k.T + t, from - k.lo, at + 1 - k.lo };
-}
-
-/* P = mask * softmax, 0 where nothing is seen; lse may be NULL. */
-template <typename A> __global__ void softmax_kernel(struct part k, struct sru_cuda_mask mask, const float *S, A *P, float *lse)
-{
-    const struct place at = place_of(k, blockIdx.x);
-    const float *s = S + blockIdx.x * k.length;
-    A *p = P + blockIdx.x * k.length;
-    float top = -INFINITY, sum = 0.0f;
-
-    for (size_t j = at.from + threadIdx.x; j < at.to; j += blockDim.x)
-        top = s[j] > top || s[j] != s[j] ? s[j] : top;
-    top = sru_block_max(top);
-    for (size_t j = at.from + threadIdx.x; j < at.to; j += blockDim.x)
-        sum += expf((s[j] - top) * k.factor);
-    sum = sru_block_sum(sum);
-
-    const float inverse = 1.0f / sum;
-    for (size_t j = threadIdx.x; j < k.keys; j += blockDim.x) {
-        float x = 0.0f;
-
-        if (j >= at.from && j < at.to)
-            x = expf((s[j] - top) * k.factor) * inverse * sru_cuda_factor(mask, at.whole, k.lo + j, k.M + k.T);
-        sru_store(p + j, x);
-    }
-    if (lse && threadIdx.x == 0)
-        lse[at.whole] = top * k.factor + logf(sum);
-}
-
-/* P = mask * softmax again, and dS; S and dP become the softmax and mask * dP. */
-template <typename A> __global__ void back_kernel(struct part k, struct sru_cuda_mask mask, const float *lse, float *S, float *dP,
-                                                  A *P, A *dS)
-{
-    const struct place at = place_of(k, blockIdx.x);
-    float *s = S + blockIdx.x * k.length, *dp = dP + blockIdx.x * k.length;
-    A *p = P + blockIdx.x * k.length, *ds = dS + blockIdx.x * k.length;
-    const float log_sum = lse[at.whole];
-    float sum = 0.0f;
-
-    for (size_t j = threadIdx.x; j < k.keys; j += blockDim.x) {
-        if (j < at.from || j >= at.to) {
-            sru_store(p + j, 0.0f);
-            continue;
-        }
-        const float x = expf(s[j] * k.factor - log_sum), m = sru_cuda_factor(mask, at.whole, k.lo + j, k.M + k.T), g = m * dp[j];
-
-        sru_store(p + j, m * x);
-        s[j] = x;
-        dp[j] = g;
-        sum += x * g;
-    }
-    sum = sru_block_sum(sum);
-    for (size_t j = threadIdx.x; j < k.keys; j += blockDim.x)
-        sru_store(ds + j, j >= at.from && j < at.to ? s[j] * k.factor * (dp[j] - sum) : 0.0f);
-}
-
-static unsigned threads_for(size_t n)
-{
-    return (unsigned)sru_min(256, sru_round_up(n, 32));
-}
-
-template <typename A> static void softmax(struct sru_cuda *cuda, const struct sru_attend *s, const struct part *k, const struct room *r)
-{
-    softmax_kernel<<<(unsigned)(k->n * k->T), threads_for(k->keys), 0, cuda->stream>>>(*k, sru_cuda_mask_of(&s->mask), r->S, (A *)r->P,
-                                                                                      (float *)s->kept);
-    sru_cuda_launched(cuda, "attend");
-}
-
-template <typename A> static void softmax_back(struct sru_cuda *cuda, const struct sru_attend *s, const struct part *k,
-                                               const struct room *r)
-{
-    back_kernel<<<(unsigned)(k->n * k->T), threads_for(k->keys), 0, cuda->stream>>>(*k, sru_cuda_mask_of(&s->mask), (float *)s->kept,
-                                                                                   r->S, r->dP, (A *)r->P, (A *)r->dS);
-    sru_cuda_launched(cuda, "attend_back");
-}
-
 /* ---- Products --------------------------------------------------------------------------------- */
 
 /* The head's columns, which begin at `column`, of its part's rows from t on. */
-static sru_act *head(const struct sru_cuda *cuda, const struct sru_attend *s, const struct part *k, struct sru_rows r, size_t t,
+static sru_act *head(const struct sru_cuda *cuda, const struct sru_attend *s, const part *k, struct sru_rows r, size_t t,
                      size_t cols, size_t column)
 {
     return sru_at(&cuda->dev, r.p, k->b0 * r.stride + t * cols + column + k->h * (s->p / s->H));
 }
 
 /* c = a b^T, f32: scores of rows a of queries and b of keys. */
-static void scores(struct sru_cuda *cuda, const struct sru_attend *s, const struct part *k, struct sru_rows a, struct sru_rows b, float *c)
+static void scores(struct sru_cuda *cuda, const struct sru_attend *s, const part *k, struct sru_rows a, struct sru_rows b, float *c)
 {
     struct sru_cuda_product x = {};
 
@@ -211,7 +115,7 @@ static void scores(struct sru_cuda *cuda, const struct sru_attend *s, const stru
 }
 
 /* c (=) or, with add, (+=) a b: rows of queries from those of keys. */
-static void to_queries(struct sru_cuda *cuda, const struct sru_attend *s, const struct part *k, const sru_act *a, struct sru_rows b,
+static void to_queries(struct sru_cuda *cuda, const struct sru_attend *s, const part *k, const sru_act *a, struct sru_rows b,
                        bool add, struct sru_rows c)
 {
     struct sru_cuda_product x = {};
@@ -230,7 +134,7 @@ static void to_queries(struct sru_cuda *cuda, const struct sru_attend *s, const 
 }
 
 /* dkv's columns from `column` on = a^T b: rows of keys from those of queries. */
-static void to_keys(struct sru_cuda *cuda, const struct sru_attend *s, const struct part *k, const sru_act *a, struct sru_rows b,
+static void to_keys(struct sru_cuda *cuda, const struct sru_attend *s, const part *k, const sru_act *a, struct sru_rows b,
                     size_t column)
 {
     struct sru_cuda_product x = {};
@@ -251,12 +155,12 @@ static void to_keys(struct sru_cuda *cuda, const struct sru_attend *s, const str
 
 /* ---- The operator ------------------------------------------------------------------------------ */
 
-static void forward(struct sru_cuda *cuda, const struct sru_attend *s, const struct part *k)
+static void forward(struct sru_cuda *cuda, const struct sru_attend *s, const part *k)
 {
     const struct room r = room_of(cuda, k, false);
 
     scores(cuda, s, k, s->q, s->k, r.S);
-    SRU_BY_TYPE(cuda, softmax, cuda, s, k, &r);
+    sru_cuda_softmax(cuda, k, &s->mask, r.S, r.P, (float *)s->kept);
     to_queries(cuda, s, k, r.P, s->v, false, s->out);
 }
 
@@ -265,13 +169,13 @@ void sru_cuda_attend(struct sru_dev *dev, const struct sru_attend *s)
     each_part(sru_cuda_of(dev), s, false, forward);
 }
 
-static void backward(struct sru_cuda *cuda, const struct sru_attend *s, const struct part *k)
+static void backward(struct sru_cuda *cuda, const struct sru_attend *s, const part *k)
 {
     const struct room r = room_of(cuda, k, true);
 
     scores(cuda, s, k, s->q, s->k, r.S);
     scores(cuda, s, k, s->dout, s->v, r.dP);
-    SRU_BY_TYPE(cuda, softmax_back, cuda, s, k, &r);
+    sru_cuda_softmax_back(cuda, k, &s->mask, (const float *)s->kept, r.S, r.dP, r.P, r.dS);
     to_queries(cuda, s, k, r.dS, s->k, true, s->dq);
     to_keys(cuda, s, k, r.dS, s->q, 0);
     to_keys(cuda, s, k, r.P, s->dout, s->p);

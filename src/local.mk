@@ -33,5 +33,5 @@ sru_lm_LDADD = libbench.la libcore.la
 # What `sru-lm bench` measures; no part of libsru.
 noinst_LTLIBRARIES += libbench.la
 libbench_la_SOURCES = src/bench/bench.h src/bench/measure.c src/bench/machine.c src/bench/memory.c src/bench/train.c \
-  src/bench/flops.c src/bench/matmul.c src/bench/ops-timing.c \
+  src/bench/flops.c src/bench/matmul.c src/bench/device.c src/bench/ops-timing.c \
   src/bench/scan.c src/bench/generate.c

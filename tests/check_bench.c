@@ -80,6 +80,88 @@ START_TEST(rate_of_a_product)
 }
 END_TEST
 
+/* What measures GPUs, on the processor: of every way that operands stand, in the precision that the device has and no other. */
+START_TEST(rates_by_operators)
+{
+    struct sru_matmul is;
+    struct sru_dev *dev;
+    double rate;
+
+    ck_assert_int_eq(sru_cpu_open(NULL, SRU_PRECISION_F32, &dev, NULL), SRU_OK);
+    for (int stand = SRU_NONE_TURNED; stand <= SRU_FIRST_TURNED; stand++) {
+        const struct sru_step_product p = { .name = "p", .m = 33, .k = 48, .n = 65, .count = 1, .stand = (enum sru_operands)stand };
+
+        ck_assert_int_eq(sru_device_matmul(dev, &p, false, 1e-3, &is, NULL), SRU_OK);
+        ck_assert(is.rate > 0 && is.by[0]);
+        ck_assert_int_eq(sru_device_matmul(dev, &p, true, 1e-3, &is, NULL), SRU_OK);
+        ck_assert(isnan(is.rate));
+    }
+    ck_assert_int_eq(sru_device_copy_rate(dev, (5 << 20) + 4, 1e-3, &rate, NULL), SRU_OK);
+    ck_assert(rate > 0);
+    sru_dev_close(dev);
+}
+END_TEST
+
+/* A device that queues: the processor under another name, whose syncs are counted, and fail when they are told to. */
+static const struct sru_ops *real;
+static size_t syncs, failing;
+
+static sru_status sync_counted(struct sru_dev *dev, struct sru_error *err)
+{
+    return ++syncs == failing ? sru_fail(err, SRU_EDEVICE, "the device is gone") : real->sync(dev, err);
+}
+
+START_TEST(waits_before_clocks)
+{
+    struct sru_op_times times = { 0 };
+    struct sru_ops_timing timing;
+    struct sru_error err;
+    struct sru_dev *dev;
+
+    ck_assert_int_eq(sru_cpu_open(NULL, SRU_PRECISION_F32, &dev, NULL), SRU_OK);
+    struct sru_ops ops = *dev->ops;
+    const char *name = dev->name;
+    real = dev->ops;
+    ops.sync = sync_counted;
+    dev->ops = &ops;
+    float *p = ops.alloc(dev, 64);
+    for (int queues = 0; queues <= 2; queues++) {
+        dev->name = queues ? "queue" : name;
+        syncs = 0;
+        failing = queues == 2;
+        sru_ops_timing_begin(&timing, dev, &times);
+        dev->ops->zero(dev, p, 64);
+        dev->ops->sumsq(dev, p, 16);
+        ck_assert_int_eq(sru_ops_timing_end(&timing, dev, &err), queues == 2 ? SRU_EDEVICE : SRU_OK);
+        ck_assert_uint_eq(syncs, queues == 0 ? 0 : queues == 1 ? 4 : 1);
+        ck_assert_ptr_eq(dev->ops, &ops);
+    }
+    ck_assert_str_eq(err.message, "the device is gone");
+    ops.release(dev, p);
+    dev->ops = real;
+    dev->name = name;
+    sru_dev_close(dev);
+}
+END_TEST
+
+/* Of such a device the steps are measured as they are, and again with the clock on. */
+START_TEST(training_of_a_queue)
+{
+    const struct sru_bench_model m = model(2);
+    struct sru_training t;
+    struct sru_dev *dev;
+
+    ck_assert_int_eq(sru_cpu_open(NULL, SRU_PRECISION_AUTO, &dev, NULL), SRU_OK);
+    const char *name = dev->name;
+    dev->name = "queue";
+    ck_assert_int_eq(sru_bench_train(&m, dev, 1e-3, &t, NULL), SRU_OK);
+    dev->name = name;
+    ck_assert(t.step.n >= 4 && t.step.median > 0 && t.mean > 0);
+    ck_assert(t.times.seconds[SRU_RECUR][SRU_FORWARD] > 0 && t.times.seconds[SRU_RECUR][SRU_FORWARD] < t.mean);
+    sru_dev_close(dev);
+}
+END_TEST
+
 START_TEST(training)
 {
     const struct sru_bench_model m = model(2);
@@ -96,6 +178,7 @@ START_TEST(training)
         sum += t.times.seconds[op][SRU_FORWARD] + t.times.seconds[op][SRU_BACKWARD];
     }
     ck_assert(sum < t.mean);
+    ck_assert(t.bytes > 16.0 * (double)m.parameters);
     ck_assert(t.step.least <= t.step.low && t.step.low <= t.step.median && t.step.median <= t.step.high);
     sru_dev_close(dev);
 }
@@ -110,7 +193,10 @@ int main(void)
     tcase_add_test(t, attention);
     tcase_add_test(t, one_token);
     tcase_add_test(t, rate_of_a_product);
+    tcase_add_test(t, rates_by_operators);
+    tcase_add_test(t, waits_before_clocks);
     tcase_add_test(t, training);
+    tcase_add_test(t, training_of_a_queue);
     suite_add_tcase(s, t);
     return run_suite(s);
 }

@@ -7,7 +7,7 @@ unit_tests = tests/check_error tests/check_files tests/check_ops tests/check_ops
   tests/check_conformance tests/check_text tests/check_train tests/check_muon tests/check_model tests/check_decode tests/check_sample tests/check_kernels \
   tests/check_bench tests/check_threads tests/check_threads_plain
 check_PROGRAMS += $(unit_tests)
-TESTS += $(unit_tests) tests/avx2.sh tests/commands.sh tests/manual.sh tests/neon.sh
+TESTS += $(unit_tests) tests/avx2.sh tests/commands.sh tests/cuda.sh tests/manual.sh tests/neon.sh
 tests_check_error_SOURCES = tests/check_error.c
 tests_check_files_SOURCES = tests/check_files.c
 tests_check_ops_SOURCES = tests/check_ops.c tests/gradient.h tests/gradient.c
@@ -45,7 +45,10 @@ EXTRA_DIST += tests/bench/peers tests/bench/peers.py tests/bench/peers_torch.py
 gpu_tests = tests/check_ops tests/check_ops_layer tests/check_muon tests/check_conformance tests/check_train
 check-gpu: $(gpu_tests)
 	for test in $(gpu_tests); do SRU_TEST_DEVICES=cuda CK_DEFAULT_TIMEOUT=120 srcdir=$(srcdir) ./$$test || exit 1; done
-.PHONY: check-gpu
-EXTRA_DIST += tests/gpu-machine
+.PHONY: check-gpu clean-cuda
+EXTRA_DIST += tests/gpu-machine tests/cuda.sh
+clean-local: clean-cuda
+clean-cuda:
+	rm -rf cuda
 
 include tests/neon.mk

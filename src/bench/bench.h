@@ -2,6 +2,8 @@
 #ifndef SRU_BENCH_BENCH_H
 #define SRU_BENCH_BENCH_H
 
+#include <string.h>
+
 #include "src/model/lm.h"
 
 /* ---- Time (measure.c) ----------------------------------------------------------------------- */
@@ -18,6 +20,12 @@ struct sru_spread {
  */
 sru_status sru_measure(double seconds, sru_status (*work)(void *of, struct sru_error *), void *of, struct sru_spread *out,
                        struct sru_error *err);
+
+/* Any other device queues its work and is measured by its operators alone. */
+static inline bool sru_bench_on_cpu(const struct sru_dev *dev)
+{
+    return strcmp(dev->name, "cpu") == 0;
+}
 
 /* ---- The machine (machine.c, memory.c) --------------------------------------------------------- */
 
@@ -73,11 +81,15 @@ struct sru_cost sru_cost_of_step(const struct sru_bench_model *m, size_t act_byt
 /* Of reading one position with a full window: every weight but the embeddings of other tokens, every key and value. */
 struct sru_cost sru_cost_of_token(const struct sru_bench_model *m, size_t act_bytes);
 
+/* How a product's operands stand in memory: [m,k] and [k,n], or the second as [n,k], or the first as [k,m] (a weight's gradient). */
+enum sru_operands { SRU_NONE_TURNED, SRU_SECOND_TURNED, SRU_FIRST_TURNED };
+
 /* [m,k] times [k,n], `count` times in a step, in an operator; a gradient or the logits, which are f32, or an activation. */
 struct sru_step_product {
     const char *name;
     size_t m, k, n, count;
     bool   f32_out;
+    enum sru_operands stand;
     enum sru_timed op;
     int    direction;
 };
@@ -89,13 +101,13 @@ double sru_product_flops(const struct sru_step_product *p);   /* of one */
 
 /* ---- Matrix products (matmul.c) ------------------------------------------------------------------------- */
 
-/* How fast oneDNN does a product: flop/s of the best run, NaN where it has none of that precision here; and by what. */
+/* How fast a product is done: flop/s of the best run, NaN where there is none of that precision; and by what. */
 struct sru_matmul {
     double rate;
     char   by[32];
 };
 
-/* SRU_ENOMEM, SRU_EDEVICE. */
+/* By oneDNN on the processor.  SRU_ENOMEM, SRU_EDEVICE. */
 sru_status sru_matmul_measure(const struct sru_step_product *p, bool bf16, double seconds, struct sru_matmul *out, struct sru_error *err);
 
 enum { SRU_F32, SRU_BF16, SRU_PRECISIONS };
@@ -108,7 +120,24 @@ struct sru_matmuls {
     double mean[SRU_PRECISIONS];
 };
 
-sru_status sru_matmuls_measure(const struct sru_bench_model *m, double seconds, struct sru_matmuls *out, struct sru_error *err);
+/* On the processor by oneDNN, else by the device. */
+sru_status sru_matmuls_measure(const struct sru_bench_model *m, struct sru_dev *dev, double seconds, struct sru_matmuls *out,
+                               struct sru_error *err);
+
+/* ---- A device by its operators (device.c) ----------------------------------------------------------------- */
+
+/* Far more than a GPU's cache. */
+#define SRU_COPY_BYTES ((size_t)1 << 30)
+
+/* Bytes read and written a second by copies of so many bytes, in the best run.  SRU_ENOMEM, SRU_EDEVICE. */
+sru_status sru_device_copy_rate(struct sru_dev *dev, size_t bytes, double seconds, double *rate, struct sru_error *err);
+
+/*
+ * A product by the operator `linear` (the logits are activations there, not f32) or, of a weight's gradient, its backward.  NaN
+ * where the device's precision is the other one.  SRU_ENOMEM, SRU_EDEVICE.
+ */
+sru_status sru_device_matmul(struct sru_dev *dev, const struct sru_step_product *p, bool bf16, double seconds, struct sru_matmul *out,
+                             struct sru_error *err);
 
 /* ---- The program (ops-timing.c, train.c) ---------------------------------------------------------------- */
 
@@ -118,24 +147,30 @@ struct sru_op_times {
 
 /*
  * A device's table of operators with a clock around each.  Between begin and end the device's `ops` points to it, which is
- * how a wrapper, given the device alone, finds what it wraps.  A device that queues its work would need a sync before each clock.
+ * how a wrapper, given the device alone, finds what it wraps.  A device that queues its work is waited for before each look at
+ * the clock.
  */
 struct sru_ops_timing {
     struct sru_ops ops;             /* first */
     const struct sru_ops *inner;
     struct sru_op_times *times;     /* added to */
+    bool queues;
+    sru_status status;              /* of the first wait that failed */
+    struct sru_error err;
 };
 
 void sru_ops_timing_begin(struct sru_ops_timing *t, struct sru_dev *dev, struct sru_op_times *times);
-void sru_ops_timing_end(const struct sru_ops_timing *t, struct sru_dev *dev);
+/* @return SRU_EDEVICE where work failed in between */
+sru_status sru_ops_timing_end(const struct sru_ops_timing *t, struct sru_dev *dev, struct sru_error *err);
 
 struct sru_training {
     struct sru_spread step;    /* seconds */
-    double mean;               /* of all steps, and what it was spent on */
+    double mean;               /* of all steps with the clock on, and what it was spent on */
     struct sru_op_times times;
+    double bytes;              /* of the device's memory */
 };
 
-/* Steps on random bytes. */
+/* Steps on random bytes: once, with the clock on; where that slows them (sru_ops_timing) twice, first as they are. */
 sru_status sru_bench_train(const struct sru_bench_model *m, struct sru_dev *dev, double seconds, struct sru_training *out,
                            struct sru_error *err);
 
@@ -167,14 +202,16 @@ struct sru_bench_host {
     struct sru_machine machine;
     const struct sru_dev *dev;
     double memory[2];                        /* bytes a second with one thread, with all */
-    struct sru_matmul cube[SRU_PRECISIONS];  /* [2048,2048] times the same */
+    size_t array_bytes;                      /* of what it was measured on */
+    struct sru_matmul cube[SRU_PRECISIONS];  /* [side,side] times the same */
+    size_t side;
 };
 
 struct sru_bench_figures {
     struct sru_bench_model model;
     struct sru_matmuls     matmuls;
     struct sru_training    training;
-    struct sru_recurrence  recurrence;
+    struct sru_recurrence  recurrence;   /* elements 0: not measured */
     struct sru_generation  generation;
 };
 

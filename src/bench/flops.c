@@ -153,26 +153,26 @@ double sru_product_flops(const struct sru_step_product *p)
     return 2.0 * (double)p->m * (double)p->k * (double)p->n;
 }
 
-/* W2's halves are one product here: keys and values are made from the same rows. */
+/* W2's halves are one product here: keys and values are made from the same rows.  W3 alone stands as [in,out]. */
 size_t sru_step_products(const struct sru_bench_model *m, struct sru_step_product out[SRU_PRODUCTS])
 {
     const struct sru_config *c = &m->config;
     const size_t d = c->n_d, p = c->n_proj, V = c->vocab, N = m->B * m->T, R = 2 * N, L = c->depth, A = attending(c);
     const struct sru_step_product all[SRU_PRODUCTS] = {
-        { "z = x W1^T", R, d, p, A, false, SRU_LINEAR_W1, SRU_FORWARD },
-        { "z, no memory", N, d, p, L - A, false, SRU_LINEAR_W1, SRU_FORWARD },
-        { "kv = z W2^T", R, p, 2 * p, A, false, SRU_LINEAR_W2, SRU_FORWARD },
-        { "U = a W3^T", N, p, 3 * d, L, false, SRU_RECUR, SRU_FORWARD },
-        { "logits = h W^T", N, d, V, 1, true, SRU_PREDICT, SRU_BACKWARD },
-        { "dh = dlogits W", N, V, d, 1, false, SRU_PREDICT, SRU_BACKWARD },
-        { "dW^T = h^T dlogits", d, N, V, 1, true, SRU_PREDICT, SRU_BACKWARD },
-        { "da = dU W3", N, 3 * d, p, L, false, SRU_RECUR, SRU_BACKWARD },
-        { "dW3^T = a^T dU", p, N, 3 * d, L, true, SRU_RECUR, SRU_BACKWARD },
-        { "dz = dkv W2", R, 2 * p, p, A, false, SRU_LINEAR_W2, SRU_BACKWARD },
-        { "dW2^T = z^T dkv", p, R, 2 * p, A, true, SRU_LINEAR_W2, SRU_BACKWARD },
-        { "dx = dz W1", N, p, d, L, false, SRU_LINEAR_W1, SRU_BACKWARD },
-        { "dW1 = dz^T x", p, R, d, A, true, SRU_LINEAR_W1, SRU_BACKWARD },
-        { "dW1, no memory", p, N, d, L - A, true, SRU_LINEAR_W1, SRU_BACKWARD },
+        { "z = x W1^T", R, d, p, A, false, SRU_SECOND_TURNED, SRU_LINEAR_W1, SRU_FORWARD },
+        { "z, no memory", N, d, p, L - A, false, SRU_SECOND_TURNED, SRU_LINEAR_W1, SRU_FORWARD },
+        { "kv = z W2^T", R, p, 2 * p, A, false, SRU_SECOND_TURNED, SRU_LINEAR_W2, SRU_FORWARD },
+        { "U = a W3^T", N, p, 3 * d, L, false, SRU_NONE_TURNED, SRU_RECUR, SRU_FORWARD },
+        { "logits = h W^T", N, d, V, 1, true, SRU_SECOND_TURNED, SRU_PREDICT, SRU_BACKWARD },
+        { "dh = dlogits W", N, V, d, 1, false, SRU_NONE_TURNED, SRU_PREDICT, SRU_BACKWARD },
+        { "dW^T = h^T dlogits", d, N, V, 1, true, SRU_FIRST_TURNED, SRU_PREDICT, SRU_BACKWARD },
+        { "da = dU W3", N, 3 * d, p, L, false, SRU_SECOND_TURNED, SRU_RECUR, SRU_BACKWARD },
+        { "dW3^T = a^T dU", p, N, 3 * d, L, true, SRU_FIRST_TURNED, SRU_RECUR, SRU_BACKWARD },
+        { "dz = dkv W2", R, 2 * p, p, A, false, SRU_NONE_TURNED, SRU_LINEAR_W2, SRU_BACKWARD },
+        { "dW2^T = z^T dkv", p, R, 2 * p, A, true, SRU_FIRST_TURNED, SRU_LINEAR_W2, SRU_BACKWARD },
+        { "dx = dz W1", N, p, d, L, false, SRU_NONE_TURNED, SRU_LINEAR_W1, SRU_BACKWARD },
+        { "dW1 = dz^T x", p, R, d, A, true, SRU_FIRST_TURNED, SRU_LINEAR_W1, SRU_BACKWARD },
+        { "dW1, no memory", p, N, d, L - A, true, SRU_FIRST_TURNED, SRU_LINEAR_W1, SRU_BACKWARD },
     };
     size_t n = 0;
 

@@ -73,7 +73,8 @@ sru_status sru_matmul_measure(const struct sru_step_product *p, bool bf16, doubl
     return status;
 }
 
-sru_status sru_matmuls_measure(const struct sru_bench_model *m, double seconds, struct sru_matmuls *out, struct sru_error *err)
+sru_status sru_matmuls_measure(const struct sru_bench_model *m, struct sru_dev *dev, double seconds, struct sru_matmuls *out,
+                               struct sru_error *err)
 {
     sru_status status = SRU_OK;
 
@@ -82,11 +83,14 @@ sru_status sru_matmuls_measure(const struct sru_bench_model *m, double seconds, 
         double flops = 0, time = 0;
 
         for (size_t i = 0; i < out->n && !status; i++) {
-            const double all = (double)out->product[i].count * sru_product_flops(&out->product[i]);
+            const struct sru_step_product *p = &out->product[i];
+            struct sru_matmul *is = &out->is[i][precision];
+            const double all = (double)p->count * sru_product_flops(p), each = seconds / (double)out->n;
 
-            status = sru_matmul_measure(&out->product[i], precision == SRU_BF16, seconds / (double)out->n, &out->is[i][precision], err);
+            status = sru_bench_on_cpu(dev) ? sru_matmul_measure(p, precision == SRU_BF16, each, is, err)
+                                           : sru_device_matmul(dev, p, precision == SRU_BF16, each, is, err);
             flops += all;
-            time += all / out->is[i][precision].rate;
+            time += all / is->rate;
         }
         out->mean[precision] = flops / time;
     }

@@ -1,12 +1,24 @@
 /* A clock around every operator: see bench.h. */
 #include "config.h"
 
+#include <stdint.h>
+
 #include "src/bench/bench.h"
 #include "src/clock.h"
 
-static const struct sru_ops_timing *timing_of(const struct sru_dev *dev)
+static struct sru_ops_timing *timing_of(const struct sru_dev *dev)
 {
-    return (const struct sru_ops_timing *)(const void *)dev->ops;
+    return (struct sru_ops_timing *)(uintptr_t)dev->ops;   /* begin's own, which is not constant */
+}
+
+/* The clock when all that was queued is done. */
+static double now(struct sru_dev *dev)
+{
+    struct sru_ops_timing *t = timing_of(dev);
+
+    if (t->queues && !t->status)
+        t->status = t->inner->sync(dev, &t->err);
+    return sru_now();
 }
 
 /* Operator, its argument's struct, and what its time counts as. */
@@ -37,43 +49,43 @@ static enum sru_timed which_linear(const struct sru_linear *s)
     static void timed_##name(struct sru_dev *dev, const struct sru_##args *s)       \
     {                                                                               \
         const struct sru_ops_timing *t = timing_of(dev);                            \
-        const double from = sru_now();                                              \
+        const double from = now(dev);                                               \
                                                                                     \
         t->inner->name(dev, s);                                                     \
-        t->times->seconds[op][direction] += sru_now() - from;                       \
+        t->times->seconds[op][direction] += now(dev) - from;                        \
     }
 OPERATORS(WRAPPER)
 
 static double timed_sumsq(struct sru_dev *dev, const float *x, size_t n)
 {
     const struct sru_ops_timing *t = timing_of(dev);
-    const double from = sru_now(), sum = t->inner->sumsq(dev, x, n);
+    const double from = now(dev), sum = t->inner->sumsq(dev, x, n);
 
-    t->times->seconds[SRU_SUMSQ][SRU_BACKWARD] += sru_now() - from;
+    t->times->seconds[SRU_SUMSQ][SRU_BACKWARD] += now(dev) - from;
     return sum;
 }
 
 static void timed_copy(struct sru_dev *dev, void *dst, const void *src, size_t bytes)
 {
     const struct sru_ops_timing *t = timing_of(dev);
-    const double from = sru_now();
+    const double from = now(dev);
 
     t->inner->copy(dev, dst, src, bytes);
-    t->times->seconds[SRU_MOVE][SRU_FORWARD] += sru_now() - from;
+    t->times->seconds[SRU_MOVE][SRU_FORWARD] += now(dev) - from;
 }
 
 static void timed_zero(struct sru_dev *dev, void *p, size_t bytes)
 {
     const struct sru_ops_timing *t = timing_of(dev);
-    const double from = sru_now();
+    const double from = now(dev);
 
     t->inner->zero(dev, p, bytes);
-    t->times->seconds[SRU_MOVE][SRU_BACKWARD] += sru_now() - from;
+    t->times->seconds[SRU_MOVE][SRU_BACKWARD] += now(dev) - from;
 }
 
 void sru_ops_timing_begin(struct sru_ops_timing *t, struct sru_dev *dev, struct sru_op_times *times)
 {
-    *t = (struct sru_ops_timing){ .ops = *dev->ops, .inner = dev->ops, .times = times };
+    *t = (struct sru_ops_timing){ .ops = *dev->ops, .inner = dev->ops, .times = times, .queues = !sru_bench_on_cpu(dev) };
 #define REPLACE(name, args, op, direction) t->ops.name = timed_##name;
     OPERATORS(REPLACE)
     t->ops.sumsq = timed_sumsq;
@@ -82,7 +94,10 @@ void sru_ops_timing_begin(struct sru_ops_timing *t, struct sru_dev *dev, struct 
     dev->ops = &t->ops;
 }
 
-void sru_ops_timing_end(const struct sru_ops_timing *t, struct sru_dev *dev)
+sru_status sru_ops_timing_end(const struct sru_ops_timing *t, struct sru_dev *dev, struct sru_error *err)
 {
     dev->ops = t->inner;
+    if (t->status && err)
+        *err = t->err;
+    return t->status;
 }

@@ -76,24 +76,45 @@ static sru_status step(void *of, struct sru_error *err)
 }
 
 /* Steps with the clock on. */
-static sru_status measure(struct sru_trainer *t, struct sru_dev *dev, double seconds, struct sru_training *out, struct sru_error *err)
+static sru_status measure_operators(struct sru_trainer *t, struct sru_dev *dev, double seconds, struct sru_spread *spread,
+                                    struct sru_training *out, struct sru_error *err)
 {
     const double from = sru_now();
     const uint64_t first = t->step;
     struct sru_ops_timing timing;
-    sru_status status;
 
     sru_ops_timing_begin(&timing, dev, &out->times);
-    status = sru_measure(seconds, step, t, &out->step, err);
-    sru_ops_timing_end(&timing, dev);
-    if (status)
-        return status;
+    const sru_status status = sru_measure(seconds, step, t, spread, err), failed = sru_ops_timing_end(&timing, dev, err);
+    if (status || failed)
+        return failed ? failed : status;
     const double steps = (double)(t->step - first);
     out->mean = (sru_now() - from) / steps;
     for (int op = 0; op < SRU_TIMED; op++)
         for (int k = 0; k < SRU_DIRECTIONS; k++)
             out->times.seconds[op][k] /= steps;
     return SRU_OK;
+}
+
+/* The clock costs nothing on the processor. */
+static sru_status measure(struct sru_trainer *t, struct sru_dev *dev, double seconds, struct sru_training *out, struct sru_error *err)
+{
+    struct sru_spread slowed;
+
+    if (sru_bench_on_cpu(dev))
+        return measure_operators(t, dev, seconds, &out->step, out, err);
+    const sru_status status = sru_measure(seconds, step, t, &out->step, err);
+    return status ? status : measure_operators(t, dev, seconds, &slowed, out, err);
+}
+
+/* As `sru-lm info` has it. */
+static double bytes_of(const struct sru_trainer *t)
+{
+    struct sru_lm *lm = t->lm;
+    struct sru_shape shape = sru_net_shape(&t->net);
+
+    shape.muon = t->optimizer.kind == SRU_MUON;
+    return 4.0 * (double)(lm->params.arena * sizeof(float)) + (double)sru_lm_operand_bytes(lm, SRU_USE_TRAIN)
+         + (double)sru_net_bytes(&t->net) + (double)lm->dev->ops->work(lm->dev, &shape);
 }
 
 sru_status sru_bench_train(const struct sru_bench_model *m, struct sru_dev *dev, double seconds, struct sru_training *out,
@@ -107,6 +128,8 @@ sru_status sru_bench_train(const struct sru_bench_model *m, struct sru_dev *dev,
         status = step(&b.trainer, err);   /* the memory is empty before it */
     if (!status)
         status = measure(&b.trainer, dev, seconds, out, err);
+    if (!status)
+        out->bytes = bytes_of(&b.trainer);
     bench_close(&b);
     return status;
 }

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "src/cli/bench-report.h"
 
@@ -35,14 +36,16 @@ json_t *sru_bench_host_to_json(const struct sru_bench_host *h)
 {
     const struct sru_machine *m = &h->machine;
     const struct sru_dev *dev = h->dev;
+    char cube[32];
 
+    snprintf(cube, sizeof cube, "matmul_%zu", h->side);
     return json_pack("{s:{s:s, s:I, s:o}, s:{s:s, s:s, s:s}, s:{s:s, s:i, s:s, s:s}, s:{s:o, s:f, s:f}, s:o}",
                      "machine", "cpu", m->cpu, "cpus", (json_int_t)m->cpus, "load", number(m->load),
                      "program", "version", sru_version(), "compiler", m->compiler, "products", m->library,
                      "device", "name", dev->name, "threads", dev->threads, "kernels", dev->kernels,
                      "precision", sru_bench_precision(dev) == SRU_BF16 ? "bf16" : "f32",
-                     "memory", "array_bytes", whole(SRU_TRIAD_BYTES), "rate", h->memory[1], "rate_one_thread", h->memory[0],
-                     "matmul_2048", in_precisions(h->cube));
+                     "memory", "array_bytes", whole(h->array_bytes), "rate", h->memory[1], "rate_one_thread", h->memory[0],
+                     cube, in_precisions(h->cube));
 }
 
 static json_t *products(const struct sru_matmuls *x)
@@ -79,23 +82,31 @@ static json_t *operators(const struct sru_bench_host *h, const struct sru_bench_
     return object;
 }
 
-static json_t *recurrence(const struct sru_bench_host *h, const struct sru_bench_figures *f, int direction)
+static json_t *pass(const struct sru_bench_host *h, const struct sru_bench_figures *f, int direction)
 {
     const struct sru_cost cost = { 0, f->recurrence.elements * sru_bytes_of_scan(direction, h->dev->act_bytes) };
 
     return operation(f->recurrence.pass[direction].median, cost);
 }
 
+/* NULL where it was not measured. */
+static json_t *recurrence(const struct sru_bench_host *h, const struct sru_bench_figures *f)
+{
+    if (f->recurrence.elements <= 0)
+        return NULL;
+    return json_pack("{s:o, s:o}", "forward", pass(h, f, SRU_FORWARD), "backward", pass(h, f, SRU_BACKWARD));
+}
+
 static json_t *training(const struct sru_bench_host *h, const struct sru_bench_figures *f)
 {
     const double step = f->training.step.median, flops = sru_cost_of_step(&f->model, h->dev->act_bytes).flops;
 
-    return json_pack("{s:f, s:o, s:f, s:f, s:o, s:f, s:o, s:{s:o, s:o}}",
+    return json_pack("{s:f, s:o, s:f, s:f, s:o, s:f, s:f, s:o, s:o*}",
                      "tokens_per_second", (double)(f->model.B * f->model.T) / step, "step_seconds", spread(&f->training.step),
                      "flops", flops, "rate", flops / step,
                      "share", number(flops / step / f->matmuls.mean[sru_bench_precision(h->dev)]),
-                     "mean_step_seconds", f->training.mean, "operators", operators(h, f),
-                     "recurrence", "forward", recurrence(h, f, SRU_FORWARD), "backward", recurrence(h, f, SRU_BACKWARD));
+                     "memory", f->training.bytes, "mean_step_seconds", f->training.mean, "operators", operators(h, f),
+                     "recurrence", recurrence(h, f));
 }
 
 static json_t *generation(const struct sru_bench_host *h, const struct sru_bench_figures *f)

@@ -27,14 +27,20 @@ static void print_rate(double rate)
 void sru_bench_print_host(const struct sru_bench_host *h)
 {
     const struct sru_machine *m = &h->machine;
+    const char *precision = precisions[sru_bench_precision(h->dev)];
     char words[24];
 
     printf("processor  %s, %ld online, load %.1f\n", m->cpu, m->cpus, m->load);
     printf("program    sru-lm %s, %s, matrix products by %s\n", sru_version(), m->compiler, m->library);
-    printf("device     %s, %s, %s kernels, %s\n", h->dev->name, threads(h->dev->threads, words), h->dev->kernels, precisions[sru_bench_precision(h->dev)]);
-    printf("memory     %.1f GB/s, with one thread %.1f: a = b + s c, three arrays of %zu MB\n", h->memory[1] / 1e9, h->memory[0] / 1e9,
-           SRU_TRIAD_BYTES >> 20);
-    printf("products   GFLOP/s of [2048,2048] times the same:");
+    if (sru_bench_on_cpu(h->dev)) {
+        printf("device     %s, %s, %s kernels, %s\n", h->dev->name, threads(h->dev->threads, words), h->dev->kernels, precision);
+        printf("memory     %.1f GB/s, with one thread %.1f: a = b + s c, three arrays of %zu MB\n", h->memory[1] / 1e9,
+               h->memory[0] / 1e9, h->array_bytes >> 20);
+    } else {
+        printf("GPU        %s, %s kernels, %s\n", h->dev->name, h->dev->kernels, precision);
+        printf("memory     %.1f GB/s read and written: copies of %zu MB\n", h->memory[1] / 1e9, h->array_bytes >> 20);
+    }
+    printf("products   GFLOP/s of [%zu,%zu] times the same:", h->side, h->side);
     for (int i = 0; i < SRU_PRECISIONS; i++) {
         print_rate(h->cube[i].rate);
         printf(" %s", precisions[i]);
@@ -98,6 +104,7 @@ static void print_training(const struct sru_bench_host *h, const struct sru_benc
            tokens / step->low, step->n, 1e3 * step->median);
     printf("              %.0f GFLOP/s, %.0f %% of the rate of its products in %s\n", flops / step->median / 1e9,
            100 * flops / step->median / f->matmuls.mean[precision], precisions[precision]);
+    printf("              %.1f MB of memory\n", f->training.bytes / 1e6);
     print_operators(h, f);
 }
 
@@ -121,7 +128,7 @@ static void print_generation(const struct sru_bench_host *h, const struct sru_be
     char words[24];
 
     printf("\n  generation  %.0f tokens/s (quartiles %.0f to %.0f), %s, window %zu\n", 1 / token->median, 1 / token->high,
-           1 / token->low, threads(f->generation.threads, words), f->model.config.window);
+           1 / token->low, sru_bench_on_cpu(h->dev) ? threads(f->generation.threads, words) : h->dev->name, f->model.config.window);
     printf("              %.1f MB of weights, keys and values a token: %.0f %% of the memory rate\n", bytes / 1e6,
            100 * bytes / token->median / h->memory[f->generation.threads > 1]);
 }
@@ -136,7 +143,8 @@ void sru_bench_print_preset(const struct sru_bench_host *h, const struct sru_ben
            m->T);
     print_matmuls(&f->matmuls);
     print_training(h, f);
-    print_recurrence(h, f);
+    if (f->recurrence.elements > 0)
+        print_recurrence(h, f);
     print_generation(h, f);
     fflush(stdout);
 }

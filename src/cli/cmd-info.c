@@ -17,7 +17,7 @@ struct settings {
 };
 
 static const struct sru_option options[] = {
-    { "preset", 'p', SRU_OPT_STRING, "NAME", "Describe a preset instead of a file: tiny, small or medium.",
+    { "preset", 'p', SRU_OPT_STRING, "NAME", "Describe a preset instead of a file: tiny, small, medium or enwik8-base.",
       offsetof(struct settings, preset), 0, 0 },
     { "batch", 'b', SRU_OPT_SIZE, "N", "Streams B to plan training for (default: the run's, or the preset's).",
       offsetof(struct settings, batch), 0, 1073741824 },
@@ -219,7 +219,8 @@ static int describe_preset(const struct settings *s, struct sru_dev *dev, struct
         return sru_usage(&sru_cmd_info, "no preset is named '%.60s': there are %s", s->preset, sru_preset_names);
     const struct recipe r = { s->batch ? s->batch : o.batch, s->unroll ? s->unroll : o.unroll, is_muon(o.optimizer) };
     o.config.vocab = 256;   /* the most there can be: it comes from the text */
-    o.config.window = 2 * r.T;
+    if (!o.config.window)
+        o.config.window = 2 * r.T;
     return describe(&o.config, dev, &r, NULL, err) ? sru_report_error(err) : SRU_EXIT_OK;
 }
 

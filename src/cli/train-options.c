@@ -19,8 +19,8 @@ static const struct sru_option options[] = {
     { "data", 'd', SRU_OPT_STRING, "FILE", "The text to learn; any bytes.", AT(data), 0, 0 },
     { "out", 'o', SRU_OPT_STRING, "DIR", "Directory of the run, made where it is missing (default: sru-run).", AT(out), 0, 0 },
     { "resume", 'r', SRU_OPT_FLAG, NULL, "Go on with the run in --out.", AT(resume), 0, 0 },
-    { "preset", 'p', SRU_OPT_STRING, "NAME", "Sizes and rates to begin with: tiny (about 1 million parameters), small (5) or medium (20) "
-      "(default: tiny).", AT(preset), 0, 0 },
+    { "preset", 'p', SRU_OPT_STRING, "NAME", "Sizes and rates to begin with: tiny (about 1 million parameters), small (5), medium (20) "
+      "or enwik8-base (108: the paper's) (default: tiny).", AT(preset), 0, 0 },
     { "time", 't', SRU_OPT_DURATION, "TIME", "Length of the run, such as 90s, 10m or 2h (default: 10m).", AT(time), 0, HUGE_VAL },
     { "steps", 'n', SRU_OPT_UINT64, "N", "Length of the run in steps, instead of --time.", AT(steps), 0, 1e15 },
     { "stop-at", 0, SRU_OPT_UINT64, "N", "Save and end this session after step N of the run, to resume it later.", AT(stop_at), 0, 1e15 },
@@ -43,7 +43,8 @@ static const struct sru_option options[] = {
       AT(config.normalize_after), 0, 0 },
     { "rescale", 0, SRU_OPT_FLAG, NULL, "Scale the highway's input by the size of its bias (default: no).", AT(config.rescale), 0, 0 },
     { "highway-bias", 0, SRU_OPT_DOUBLE, "X", "First bias of the highway's gate (default: -2).", AT(config.highway_bias), -100, 100 },
-    { "window", 0, SRU_OPT_SIZE, "N", "Positions that attention sees in evaluation and generation (default: twice --unroll).",
+    { "window", 0, SRU_OPT_SIZE, "N", "Positions that attention sees in evaluation and generation (default: twice --unroll; "
+      "enwik8-base 3072).",
       AT(config.window), 0, MANY },
 
     { "batch", 'b', SRU_OPT_SIZE, "N", "Streams B read side by side.", AT(batch), 1, MANY },
@@ -54,7 +55,7 @@ static const struct sru_option options[] = {
     { "lr", 0, SRU_OPT_DOUBLE, "X", "Largest learning rate; a cosine takes it to 0.", AT(lr), 0, HUGE_VAL },
     { "muon-lr", 0, SRU_OPT_DOUBLE, "X", "With --optimizer muon: the same for the layers' matrices (default: 0.02).", AT(muon_lr), 0,
       HUGE_VAL },
-    { "warmup", 0, SRU_OPT_DOUBLE, "X", "Share of the run over which the rate rises (default: 0.06).", AT(warmup), 0, 1 },
+    { "warmup", 0, SRU_OPT_DOUBLE, "X", "Share of the run over which the rate rises (default: 0.06; enwik8-base 0.04).", AT(warmup), 0, 1 },
     { "weight-decay", 0, SRU_OPT_DOUBLE, "X", "Decoupled weight decay (default: 0.1).", AT(weight_decay), 0, HUGE_VAL },
     { "beta1", 0, SRU_OPT_DOUBLE, "X", "Decay of the first moment (default: 0.9).", AT(beta1), 0, 0.9999999 },
     { "beta2", 0, SRU_OPT_DOUBLE, "X", "Decay of the second moment; 0: the optimizer's usual one, 0.999 for radam and 0.95 for the others "
@@ -78,35 +79,39 @@ static const char *const per_session[] = { "out", "resume", "data", "valid", "te
 
 /* ---- Presets ------------------------------------------------------------------------------------- */
 
-const char sru_preset_names[] = "tiny, small and medium";
+const char sru_preset_names[] = "tiny, small, medium and enwik8-base";
 
 static const struct {
     const char *name;
-    size_t n_d, n_proj, depth, batch, unroll;
-    double lr, dropout;
+    size_t n_d, n_proj, depth, batch, unroll, window;   /* window 0: twice unroll */
+    double lr, dropout, warmup;
     const char *optimizer;
 } presets[] = {
     /* Of what was tried, this learnt most of a megabyte of text in ten minutes on two cores. */
-    { "tiny", 512, 128, 4, 16, 128, 4e-3, 0.1, "muon" },
-    { "small", 1024, 256, 4, 8, 128, 2e-3, 0.05, "adamw" },
-    { "medium", 1536, 384, 8, 8, 256, 1.5e-3, 0.1, "adamw" },
+    { "tiny", 512, 128, 4, 16, 128, 0, 4e-3, 0.1, 0.06, "muon" },
+    { "small", 1024, 256, 4, 8, 128, 0, 2e-3, 0.05, 0.06, "adamw" },
+    { "medium", 1536, 384, 8, 8, 256, 0, 1.5e-3, 0.1, 0.06, "adamw" },
+    /* The paper's base model of enwik8 and its rates; it warms up over 16,000 of 400,000 steps. */
+    { "enwik8-base", 3072, 768, 10, 16, 1024, 3072, 3e-4, 0.22, 0.04, "radam" },
 };
 
 bool sru_train_preset(const char *name, struct sru_train_options *o)
 {
     *o = (struct sru_train_options){
         .out = DEFAULT_OUT, .split = "90/5/5", .preset = name, .seed = 1, .config = sru_config_default(),
-        .evaluations = 10, .log_every = 50, .muon_lr = 0.02, .warmup = 0.06, .clip = 1, .weight_decay = 0.1, .beta1 = 0.9, .eps = 1e-8, .save_every = 300,
+        .evaluations = 10, .log_every = 50, .muon_lr = 0.02, .clip = 1, .weight_decay = 0.1, .beta1 = 0.9, .eps = 1e-8, .save_every = 300,
     };
     for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)
         if (strcmp(presets[i].name, name) == 0) {
             o->config.n_d = presets[i].n_d;
             o->config.n_proj = presets[i].n_proj;
             o->config.depth = presets[i].depth;
+            o->config.window = presets[i].window;
             o->config.dropout = o->config.attn_dropout = presets[i].dropout;
             o->batch = presets[i].batch;
             o->unroll = presets[i].unroll;
             o->lr = presets[i].lr;
+            o->warmup = presets[i].warmup;
             o->optimizer = presets[i].optimizer;
             return true;
         }
