@@ -95,20 +95,19 @@ static void cuda_get_act(struct sru_dev *dev, float *host, const sru_act *src, s
     }
 }
 
-/* May overlap: neighbours that move towards the front by less than their length go in pieces. */
-static void cuda_copy(struct sru_dev *dev, void *dst, const void *src, size_t bytes)
+/* A piece that overlaps itself goes in parts, which do not. */
+static void cuda_copy(struct sru_dev *dev, void *dst, const void *src, size_t bytes, size_t n, size_t stride)
 {
     struct sru_cuda *cuda = sru_cuda_of(dev);
     char *to = (char *)dst;
     const char *from = (const char *)src;
-    const size_t apart = to < from ? (size_t)(from - to) : (size_t)(to - from);
+    const size_t apart = to < from ? (size_t)(from - to) : (size_t)(to - from), pitch = n > 1 ? stride : bytes;
 
-    if (apart == 0)
-        return;
-    for (size_t at = 0; at < bytes; at += apart) {
-        const size_t n = apart < bytes - at ? apart : bytes - at, i = to < from ? at : bytes - at - n;
+    for (size_t at = 0; at < bytes && apart > 0; at += apart) {
+        const size_t part = apart < bytes - at ? apart : bytes - at, i = to < from ? at : bytes - at - part;
 
-        sru_cuda_check(cuda, cudaMemcpyAsync(to + i, from + i, n, cudaMemcpyDeviceToDevice, cuda->stream), "copying on the GPU");
+        sru_cuda_check(cuda, cudaMemcpy2DAsync(to + i, pitch, from + i, pitch, part, n, cudaMemcpyDeviceToDevice, cuda->stream),
+                       "copying on the GPU");
     }
 }
 

@@ -194,7 +194,8 @@ struct sru_ops {
     void  (*get)(struct sru_dev *, void *host, const void *src, size_t bytes);
     void  (*put_act)(struct sru_dev *, sru_act *dst, const float *host, size_t n);
     void  (*get_act)(struct sru_dev *, float *host, const sru_act *src, size_t n);
-    void  (*copy)(struct sru_dev *, void *dst, const void *src, size_t bytes);   /* may overlap */
+    /* n pieces of `bytes`, which stand `stride` bytes apart in both; where a piece goes may overlap where it was. */
+    void  (*copy)(struct sru_dev *, void *dst, const void *src, size_t bytes, size_t n, size_t stride);
     void  (*zero)(struct sru_dev *, void *, size_t bytes);
 
     /* Bytes that a forward keeps for its backward, by the sizes in its arguments. */

@@ -208,8 +208,8 @@ static void one_recur(struct sru_dev *dev, struct sru_recur s, double size, floa
     s.mask = (struct sru_mask){ .rate = rate, .step = 3, .layer = 2, .site = SRU_SITE_HIGHWAY, .seed = 4 };
     if (mask)
         ref_mask(&s.mask, B, d, mask);
-    s.a = padded(dev, a, B, T, p, 0), s.da = padded(dev, NULL, B, T, p, 3), s.x = padded(dev, x, B, T, d, 2);
-    s.dx = padded(dev, NULL, B, T, d, 0), s.h = padded(dev, NULL, B, T, d, 5), s.dh = padded(dev, dh, B, T, d, 1);
+    s.a = padded(dev, a, B, T, p, 0), s.da = padded(dev, NULL, B, T, p, 3), s.x = padded(dev, x, B, T, d, d % 8 ? 2 : 8);
+    s.dx = padded(dev, NULL, B, T, d, 0), s.h = padded(dev, NULL, B, T, d, 5), s.dh = padded(dev, dh, B, T, d, d % 8 ? 1 : 16);
     s.w3 = to_matrix(dev, w3, p, 3 * d, true, before);
     s.v = (struct sru_weight){ .w = to_device(dev, v, 2 * d), .g = to_device(dev, before, 2 * d) };
     s.bias = (struct sru_weight){ .w = to_device(dev, bias, 2 * d), .g = to_device(dev, before, 2 * d) };
@@ -245,6 +245,10 @@ START_TEST(recurrence)
     one_recur(dev, (struct sru_recur){ .B = 1, .T = 5, .d = 37, .p = 4, .scale = 1.3f }, 1, 0.3f);   /* parts of a stream */
     one_recur(dev, (struct sru_recur){ .B = 5, .T = 1, .d = 3, .p = 2, .scale = 1 }, 1, 0);
     one_recur(dev, (struct sru_recur){ .B = 1, .T = 1, .d = 1, .p = 1, .scale = 1 }, 1, 0);
+    /* Units in eights, which a GPU brings ahead: in several stages, and with a part of its block left over. */
+    one_recur(dev, (struct sru_recur){ .B = 2, .T = 70, .d = 8, .p = 2, .scale = 1.2f }, 1, 0.3f);
+    one_recur(dev, (struct sru_recur){ .B = 2, .T = 3, .d = 72, .p = 2, .scale = 1 }, 1, 0.3f);
+    one_recur(dev, (struct sru_recur){ .B = 1, .T = 16, .d = 64, .p = 1, .scale = 1 }, 1, 0);
     one_recur(dev, (struct sru_recur){ .B = 1, .T = 4, .d = 5, .p = 2, .scale = 1 }, 6, 0);          /* wide open and shut gates */
     close_kernels(dev);
 }

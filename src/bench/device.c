@@ -80,7 +80,7 @@ static void *drawn(struct sru_dev *dev, size_t n, bool act)
     else
         dev->ops->put(dev, p, host, sru_min(n, DRAWN) * size);
     for (size_t have = DRAWN; have < n; have *= 2)
-        dev->ops->copy(dev, p + have * size, p, sru_min(have, n - have) * size);
+        dev->ops->copy(dev, p + have * size, p, sru_min(have, n - have) * size, 1, 0);
     free(host);
     return p;
 }
@@ -96,7 +96,7 @@ static void copy(struct sru_dev *dev, const void *what)
 {
     const struct copy *c = what;
 
-    dev->ops->copy(dev, c->to, c->from, c->bytes);
+    dev->ops->copy(dev, c->to, c->from, c->bytes, 1, 0);
 }
 
 sru_status sru_device_copy_rate(struct sru_dev *dev, size_t bytes, double seconds, double *rate, struct sru_error *err)

@@ -65,12 +65,12 @@ static double timed_sumsq(struct sru_dev *dev, const float *x, size_t n)
     return sum;
 }
 
-static void timed_copy(struct sru_dev *dev, void *dst, const void *src, size_t bytes)
+static void timed_copy(struct sru_dev *dev, void *dst, const void *src, size_t bytes, size_t n, size_t stride)
 {
     const struct sru_ops_timing *t = timing_of(dev);
     const double from = now(dev);
 
-    t->inner->copy(dev, dst, src, bytes);
+    t->inner->copy(dev, dst, src, bytes, n, stride);
     t->times->seconds[SRU_MOVE][SRU_FORWARD] += now(dev) - from;
 }
 

@@ -44,6 +44,12 @@ static void cpu_copy(struct sru_dev *dev, void *dst, const void *src, size_t byt
         memcpy(to + i, from + i, sru_min(PIECE, bytes - i));
 }
 
+static void cpu_copies(struct sru_dev *dev, void *dst, const void *src, size_t bytes, size_t n, size_t stride)
+{
+    for (size_t i = 0; i < n; i++)
+        cpu_copy(dev, (char *)dst + i * stride, (const char *)src + i * stride, bytes);
+}
+
 static void cpu_put_act(struct sru_dev *dev, sru_act *dst, const float *host, size_t n)
 {
     sru_cpu_of(dev)->k->narrow(n, host, dst);
@@ -214,7 +220,7 @@ static const struct sru_ops cpu_ops = {
     .get = cpu_copy,
     .put_act = cpu_put_act,
     .get_act = cpu_get_act,
-    .copy = cpu_copy,
+    .copy = cpu_copies,
     .zero = cpu_zero,
     .kept_attend = sru_cpu_kept_attend,
     .kept_recur = sru_cpu_kept_recur,

@@ -177,10 +177,8 @@ void sru_layer_forward(struct sru_net *net, size_t i, size_t t, struct sru_rows 
     if (k.pre) {
         const struct sru_norm before = norm_before(&k);
 
-        for (size_t b = 0; b < k.B && k.M > 0; b++) {   /* the memory is not normalised */
-            const size_t at = b * (k.M + net->T) * k.d;
-            ops->copy(k.dev, sru_at(k.dev, k.b->joined, at), sru_at(k.dev, k.b->in, at), k.M * k.d * k.dev->act_bytes);
-        }
+        if (k.M > 0)   /* the memory is not normalised */
+            ops->copy(k.dev, k.b->joined, k.b->in, k.M * k.d * k.dev->act_bytes, k.B, (k.M + net->T) * k.d * k.dev->act_bytes);
         ops->norm(k.dev, &before);
     }
     const struct sru_linear z = project(&k);

@@ -228,10 +228,9 @@ static void advance(struct sru_net *net)
 
         b->c0 = b->c1;
         b->c1 = c;
-        for (size_t s = 0; s < net->B && net->lm->params.layers[i].attends; s++) {
-            sru_act *rows = sru_at(dev, b->in, s * (M + net->T) * d);
-            dev->ops->copy(dev, rows, sru_at(dev, rows, last * d), M * d * dev->act_bytes);
-        }
+        if (net->lm->params.layers[i].attends)
+            dev->ops->copy(dev, b->in, sru_at(dev, b->in, last * d), M * d * dev->act_bytes, net->B,
+                           (M + net->T) * d * dev->act_bytes);
     }
     net->present = sru_min(M, net->present + last);
     net->last = 0;

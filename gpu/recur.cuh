@@ -1,0 +1,88 @@
+/* What the recurrence's operator (recur.cu) and its kernels (scan.cu, scan-staged.cu) share. */
+#ifndef SRU_GPU_RECUR_CUH
+#define SRU_GPU_RECUR_CUH
+
+#include "gpu/device.cuh"
+
+template <typename A> struct sru_cuda_scan {
+    size_t B, T, d;
+    float  scale;
+    rows_of<A> x, h, dh, dx;
+    A *u;                       /* [N,3d]; dU in its place */
+    float *c;                   /* [N,d] or NULL */
+    const float *v, *bias, *c0;
+    float *c1;
+    float *sums;                /* [B,4,d] */
+    struct sru_cuda_mask mask;
+};
+
+/* A unit of a stream: its parameters, which stay in registers. */
+struct sru_cuda_unit {
+    size_t b, j;
+    float  vf, vr, bf, br, m;
+};
+
+template <typename A> __device__ inline struct sru_cuda_unit sru_cuda_unit_of(const sru_cuda_scan<A> &s, size_t b, size_t j)
+{
+    const size_t d = s.d;
+
+    return sru_cuda_unit{ b, j, s.v[j], s.v[d + j], s.bias[j], s.bias[d + j], sru_cuda_factor(s.mask, b, j, d) };
+}
+
+/* To single precision, or as well as bf16 can tell. */
+__device__ inline float sru_cuda_sigmoid(float x, float) { return 1.0f / (1.0f + expf(-x)); }
+__device__ inline float sru_cuda_sigmoid(float x, __nv_bfloat16) { return __fdividef(1.0f, 1.0f + __expf(-x)); }
+
+/* What a position reads. */
+template <typename A> struct sru_cuda_inputs {
+    A u0, u1, u2, x;
+};
+
+/* c[t] from c[t-1], and h[t]. */
+template <typename A> __device__ inline float sru_cuda_step(const struct sru_cuda_unit &k, float scale, const sru_cuda_inputs<A> &in,
+                                                            float c, float *h)
+{
+    const float u0 = sru_load(&in.u0), skip = sru_load(&in.x) * scale;
+    const float f = sru_cuda_sigmoid(fmaf(k.vf, c, sru_load(&in.u1) + k.bf), A());
+    const float r = sru_cuda_sigmoid(fmaf(k.vr, c, sru_load(&in.u2) + k.br), A());
+
+    c = fmaf(f, c - u0, u0);
+    *h = fmaf(k.m * r, c - skip, skip);
+    return c;
+}
+
+/* What a unit gathers going back, and c[t]. */
+struct sru_cuda_sums {
+    float c, dc, vf, vr, bf, br;
+};
+
+/* Gradients of a position. */
+struct sru_cuda_outputs {
+    float dx, du0, du1, du2;
+};
+
+/* See model.md. */
+template <typename A> __device__ inline struct sru_cuda_outputs sru_cuda_step_back(const struct sru_cuda_unit &k, float scale,
+    const sru_cuda_inputs<A> &in, float dh, float before, struct sru_cuda_sums *sum)
+{
+    const float u0 = sru_load(&in.u0);
+    const float f = sru_cuda_sigmoid(fmaf(k.vf, before, sru_load(&in.u1) + k.bf), A());
+    const float r = sru_cuda_sigmoid(fmaf(k.vr, before, sru_load(&in.u2) + k.br), A());
+    const float gr = k.m * dh * r, dc = sum->dc + gr, dcf = dc * f;
+    const float above = sum->c - sru_load(&in.x) * scale;
+    const float dr = gr * above * (1.0f - r), df = dcf * ((1.0f - f) * (before - u0));
+
+    sum->vf = fmaf(df, before, sum->vf);
+    sum->vr = fmaf(dr, before, sum->vr);
+    sum->bf += df;
+    sum->br += dr;
+    sum->dc = fmaf(df, k.vf, fmaf(dr, k.vr, dcf));
+    sum->c = before;
+    return sru_cuda_outputs{ (dh - gr) * scale, dc - dcf, df, dr };
+}
+
+/* The kernels: through shared memory where `staged`, which asks for aligned rows, or for whatever there is. */
+template <typename A> bool sru_cuda_scan_staged(struct sru_cuda *, const sru_cuda_scan<A> &, bool back);
+template <typename A> void sru_cuda_scan_any(struct sru_cuda *, const sru_cuda_scan<A> &, bool back);
+
+#endif

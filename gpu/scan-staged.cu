@@ -1,0 +1,197 @@
+/*
+ * The recurrence with its inputs brought ahead into shared memory, 16 bytes at a time: a block takes some units of a stream, and
+ * several stages of positions are under way while one is computed.
+ */
+#include <cuda_pipeline.h>
+
+#include "gpu/recur.cuh"
+
+enum { UNITS = 64, DEPTH = 4 };
+
+/* Positions of a stage: as many bytes in either type. */
+template <typename A> struct stage_of {
+    static constexpr int up = 32 / sizeof(A), down = 16 / sizeof(A);
+};
+
+/* Rows of an array of a block: position t's units from the block's first on. */
+template <typename X> struct strip {
+    const X *p;
+    size_t stride;
+};
+
+/* Copy the block's units of position t, of which `width` exist. */
+template <typename X> __device__ static void fetch(const strip<X> &from, size_t t, size_t width, X *to, int piece)
+{
+    constexpr int each = 16 / sizeof(X);
+    const size_t at = piece * each;
+
+    if (at < width)
+        __pipeline_memcpy_async(to + at, from.p + t * from.stride + at, 16);
+}
+
+/* ---- Forward -------------------------------------------------------------------------------------- */
+
+template <typename A> struct up_row {
+    A in[4][UNITS];             /* U0, U1, U2, x */
+};
+
+/* Stage n, from position n*up on. */
+template <typename A> __device__ static void fetch_up(const strip<A> in[4], size_t T, size_t n, size_t width, up_row<A> *rows)
+{
+    constexpr int up = stage_of<A>::up, pieces = UNITS * sizeof(A) / 16;
+
+#pragma unroll
+    for (int array = 0; array < 4; array++)
+#pragma unroll
+        for (int i = threadIdx.x; i < up * pieces; i += UNITS)
+            if (n * up + i / pieces < T)
+                fetch(in[array], n * up + i / pieces, width, rows[i / pieces].in[array], i % pieces);
+    __pipeline_commit();
+}
+
+template <typename A> __global__ static void __launch_bounds__(UNITS) scan(sru_cuda_scan<A> s)
+{
+    constexpr int up = stage_of<A>::up;
+    __shared__ up_row<A> stages[DEPTH][up];
+    const size_t T = s.T, d = s.d, b = blockIdx.y, first = (size_t)blockIdx.x * UNITS, width = min((size_t)UNITS, d - first);
+    const size_t j = first + (threadIdx.x < width ? threadIdx.x : 0), count = (T + up - 1) / up;
+    const A *u = s.u + b * T * 3 * d + first;
+    const strip<A> in[4] = { { u, 3 * d }, { u + d, 3 * d }, { u + 2 * d, 3 * d }, { s.x.p + b * s.x.stride + first, d } };
+    const struct sru_cuda_unit k = sru_cuda_unit_of(s, b, j);
+    float *kept = s.c ? s.c + b * T * d + j : nullptr, c = s.c0[b * d + j];
+    A *out = s.h.p + b * s.h.stride + j;
+    const bool mine = threadIdx.x < width;
+
+    for (int n = 0; n < DEPTH - 1; n++)
+        fetch_up(in, T, n, width, stages[n]);
+    for (size_t n = 0; n < count; n++) {
+        fetch_up(in, T, n + DEPTH - 1, width, stages[(n + DEPTH - 1) % DEPTH]);
+        __pipeline_wait_prior(DEPTH - 1);
+        __syncthreads();
+#pragma unroll
+        for (int i = 0; i < up; i++) {
+            const size_t t = n * up + i;
+            const up_row<A> &row = stages[n % DEPTH][i];
+            const int me = threadIdx.x;
+            float h;
+
+            if (t >= T)
+                break;
+            c = sru_cuda_step(k, s.scale, sru_cuda_inputs<A>{ row.in[0][me], row.in[1][me], row.in[2][me], row.in[3][me] }, c, &h);
+            if (kept && mine)
+                kept[t * d] = c;
+            if (mine)
+                sru_store(out + t * d, h);
+        }
+        __syncthreads();
+    }
+    if (mine)
+        s.c1[b * d + j] = c;
+}
+
+/* ---- Backward ------------------------------------------------------------------------------------- */
+
+template <typename A> struct down_row {
+    float before[UNITS];        /* c[t-1] */
+    A in[5][UNITS];             /* U0, U1, U2, x, dh */
+};
+
+/* Stage n, of the positions T-1 - n*down and before. */
+template <typename A> __device__ static void fetch_down(const strip<A> in[5], const strip<float> &c, const float *c0, size_t T, size_t n,
+                                                        size_t width, down_row<A> *rows)
+{
+    constexpr int down = stage_of<A>::down, pieces = UNITS * sizeof(A) / 16, c_pieces = UNITS * sizeof(float) / 16;
+
+#pragma unroll
+    for (int array = 0; array < 5; array++)
+#pragma unroll
+        for (int i = threadIdx.x; i < down * pieces; i += UNITS)
+            if (n * down + i / pieces < T)
+                fetch(in[array], T - 1 - n * down - i / pieces, width, rows[i / pieces].in[array], i % pieces);
+#pragma unroll
+    for (int i = threadIdx.x; i < down * c_pieces; i += UNITS) {
+        const int row = i / c_pieces;
+        const size_t after = T - n * down - row;   /* t + 1 */
+
+        if (n * down + row < T)
+            fetch(after > 1 ? c : strip<float>{ c0, 0 }, after > 1 ? after - 2 : 0, width, rows[row].before, i % c_pieces);
+    }
+    __pipeline_commit();
+}
+
+template <typename A> __global__ static void __launch_bounds__(UNITS) scan_back(sru_cuda_scan<A> s)
+{
+    constexpr int down = stage_of<A>::down;
+    __shared__ down_row<A> stages[DEPTH][down];
+    const size_t T = s.T, d = s.d, b = blockIdx.y, first = (size_t)blockIdx.x * UNITS, width = min((size_t)UNITS, d - first);
+    const size_t j = first + (threadIdx.x < width ? threadIdx.x : 0), count = (T + down - 1) / down;
+    A *u = s.u + b * T * 3 * d + first, *du = s.u + b * T * 3 * d + j, *dx = s.dx.p + b * s.dx.stride + j;
+    const strip<A> in[5] = { { u, 3 * d }, { u + d, 3 * d }, { u + 2 * d, 3 * d }, { s.x.p + b * s.x.stride + first, d },
+                             { s.dh.p + b * s.dh.stride + first, d } };
+    const strip<float> c = { s.c + b * T * d + first, d };
+    const float *c0 = s.c0 + b * d + first;
+    const struct sru_cuda_unit k = sru_cuda_unit_of(s, b, j);
+    const bool mine = threadIdx.x < width;
+    struct sru_cuda_sums sum = { s.c[(b * T + T - 1) * d + j], 0, 0, 0, 0, 0 };
+
+    for (int n = 0; n < DEPTH - 1; n++)
+        fetch_down(in, c, c0, T, n, width, stages[n]);
+    for (size_t n = 0; n < count; n++) {
+        fetch_down(in, c, c0, T, n + DEPTH - 1, width, stages[(n + DEPTH - 1) % DEPTH]);
+        __pipeline_wait_prior(DEPTH - 1);
+        __syncthreads();
+#pragma unroll
+        for (int i = 0; i < down; i++) {
+            const down_row<A> &row = stages[n % DEPTH][i];
+            const int me = threadIdx.x;
+
+            if (n * down + i >= T)
+                break;
+            const size_t t = T - 1 - n * down - i;
+            const struct sru_cuda_outputs out = sru_cuda_step_back(
+                k, s.scale, sru_cuda_inputs<A>{ row.in[0][me], row.in[1][me], row.in[2][me], row.in[3][me] }, sru_load(&row.in[4][me]),
+                row.before[me], &sum);
+
+            if (!mine)
+                continue;
+            sru_store(dx + t * d, out.dx);
+            sru_store(du + t * 3 * d, out.du0);
+            sru_store(du + t * 3 * d + d, out.du1);
+            sru_store(du + t * 3 * d + 2 * d, out.du2);
+        }
+        __syncthreads();
+    }
+    if (!mine)
+        return;
+    float *to = s.sums + b * 4 * d + j;
+    to[0] = sum.vf;
+    to[d] = sum.vr;
+    to[2 * d] = sum.bf;
+    to[3 * d] = sum.br;
+}
+
+/* ---- Launching -------------------------------------------------------------------------------------- */
+
+static bool aligned(const void *p, size_t bytes_apart)
+{
+    return ((uintptr_t)p | bytes_apart) % 16 == 0;
+}
+
+template <typename A> bool sru_cuda_scan_staged(struct sru_cuda *cuda, const sru_cuda_scan<A> &s, bool back)
+{
+    const dim3 blocks((unsigned)((s.d + UNITS - 1) / UNITS), (unsigned)s.B);
+
+    if (s.d * sizeof(A) % 16 != 0 || !aligned(s.u, 0) || !aligned(s.x.p, s.x.stride * sizeof(A)) || s.B > 65535)
+        return false;
+    if (back && (!aligned(s.dh.p, s.dh.stride * sizeof(A)) || !aligned(s.c, 0) || !aligned(s.c0, 0)))
+        return false;
+    if (back)
+        scan_back<A><<<blocks, UNITS, 0, cuda->stream>>>(s);
+    else
+        scan<A><<<blocks, UNITS, 0, cuda->stream>>>(s);
+    sru_cuda_launched(cuda, "recur");
+    return true;
+}
+
+template bool sru_cuda_scan_staged(struct sru_cuda *, const sru_cuda_scan<float> &, bool);
+template bool sru_cuda_scan_staged(struct sru_cuda *, const sru_cuda_scan<__nv_bfloat16> &, bool);

@@ -1,0 +1,85 @@
+/* The recurrence over rows of any size and place: a thread a unit of a stream, a position at a time. */
+#include "gpu/recur.cuh"
+
+enum { THREADS = 64 };
+
+/* Where a unit's rows begin in its stream. */
+template <typename A> struct places {
+    A *u, *h, *dx;
+    const A *x, *dh;
+    float *c;
+};
+
+template <typename A> __device__ static places<A> places_of(const sru_cuda_scan<A> &s, size_t b, size_t j)
+{
+    return { s.u + b * s.T * 3 * s.d + j, s.h.p + b * s.h.stride + j, s.dx.p + b * s.dx.stride + j, s.x.p + b * s.x.stride + j,
+             s.dh.p + b * s.dh.stride + j, s.c ? s.c + b * s.T * s.d + j : nullptr };
+}
+
+template <typename A> __device__ static sru_cuda_inputs<A> read(const sru_cuda_scan<A> &s, const places<A> &p, size_t t)
+{
+    const A *u = p.u + t * 3 * s.d;
+
+    return { u[0], u[s.d], u[2 * s.d], p.x[t * s.d] };
+}
+
+template <typename A> __global__ static void __launch_bounds__(THREADS) scan(sru_cuda_scan<A> s)
+{
+    const size_t at = (size_t)blockIdx.x * THREADS + threadIdx.x;
+
+    if (at >= s.B * s.d)
+        return;
+    const struct sru_cuda_unit k = sru_cuda_unit_of(s, at / s.d, at % s.d);
+    const places<A> p = places_of(s, k.b, k.j);
+    float c = s.c0[at], h;
+
+#pragma unroll 4
+    for (size_t t = 0; t < s.T; t++) {
+        c = sru_cuda_step(k, s.scale, read(s, p, t), c, &h);
+        if (p.c)
+            p.c[t * s.d] = c;
+        sru_store(p.h + t * s.d, h);
+    }
+    s.c1[at] = c;
+}
+
+template <typename A> __global__ static void __launch_bounds__(THREADS) scan_back(sru_cuda_scan<A> s)
+{
+    const size_t at = (size_t)blockIdx.x * THREADS + threadIdx.x, d = s.d;
+
+    if (at >= s.B * d)
+        return;
+    const struct sru_cuda_unit k = sru_cuda_unit_of(s, at / d, at % d);
+    const places<A> p = places_of(s, k.b, k.j);
+    struct sru_cuda_sums sum = { p.c[(s.T - 1) * d], 0, 0, 0, 0, 0 };
+
+#pragma unroll 4
+    for (size_t t = s.T; t-- > 0;) {
+        const float before = t > 0 ? p.c[(t - 1) * d] : s.c0[at];
+        const struct sru_cuda_outputs out = sru_cuda_step_back(k, s.scale, read(s, p, t), sru_load(p.dh + t * d), before, &sum);
+
+        sru_store(p.dx + t * d, out.dx);
+        sru_store(p.u + t * 3 * d, out.du0);
+        sru_store(p.u + t * 3 * d + d, out.du1);
+        sru_store(p.u + t * 3 * d + 2 * d, out.du2);
+    }
+    float *to = s.sums + k.b * 4 * d + k.j;
+    to[0] = sum.vf;
+    to[d] = sum.vr;
+    to[2 * d] = sum.bf;
+    to[3 * d] = sum.br;
+}
+
+template <typename A> void sru_cuda_scan_any(struct sru_cuda *cuda, const sru_cuda_scan<A> &s, bool back)
+{
+    const unsigned blocks = (unsigned)((s.B * s.d + THREADS - 1) / THREADS);
+
+    if (back)
+        scan_back<A><<<blocks, THREADS, 0, cuda->stream>>>(s);
+    else
+        scan<A><<<blocks, THREADS, 0, cuda->stream>>>(s);
+    sru_cuda_launched(cuda, "recur");
+}
+
+template void sru_cuda_scan_any(struct sru_cuda *, const sru_cuda_scan<float> &, bool);
+template void sru_cuda_scan_any(struct sru_cuda *, const sru_cuda_scan<__nv_bfloat16> &, bool);
