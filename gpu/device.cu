@@ -123,7 +123,7 @@ static void cuda_zero(struct sru_dev *dev, void *p, size_t bytes)
 static size_t cuda_work(struct sru_dev *dev, const struct sru_shape *s)
 {
     const struct sru_cuda *cuda = sru_cuda_of(dev);
-    const size_t each[] = { sru_cuda_attend_work(cuda, s), sru_cuda_norm_work(cuda, s), sru_cuda_recur_work(cuda, s),
+    const size_t each[] = { sru_cuda_embed_work(s), sru_cuda_attend_work(cuda, s), sru_cuda_norm_work(cuda, s), sru_cuda_recur_work(cuda, s),
                             sru_cuda_predict_work(cuda, s), sru_cuda_muon_work(cuda, s) };
     size_t most = 0;
 

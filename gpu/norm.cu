@@ -1,21 +1,16 @@
-/* Residual and layer normalisation, a row a block; in the backward a block takes a range of rows and gathers sums of columns. */
-#include "gpu/device.cuh"
+/*
+ * Residual and layer normalisation, a row a block; in the backward a block takes a range of rows and gathers sums of columns.  Rows in
+ * groups of eight columns, the usual ones, go faster (norm-groups.cu).
+ */
+#include "gpu/norm.cuh"
 #include "src/size.h"
 
 enum {
     LEAST_THREADS = 32, MOST_THREADS = 256, EACH = 8,   /* columns of a thread, while there are few */
     FULL = 132 * 1024,          /* threads of the backward */
     BATCH = 4,                  /* columns whose loads are in flight at once */
-    MOST_SHARED = 48 << 10,
-};
-
-template <typename A> struct norm_args {
-    size_t N, T, cols;
-    rows_of<A> a, r, y, dy, da, dr;
-    bool add_dr;
-    const float *alpha, *gamma, *beta;
-    struct sru_cuda_mask mask;
-    float *stats;
+    MOST_SHARED = 47 << 10,     /* beside what sru_block_sum takes */
+    ACROSS = 32,                /* columns, and rows at a time, whose sums a block adds up */
 };
 
 template <typename A> static norm_args<A> args_of(const struct sru_norm *s)
@@ -78,7 +73,7 @@ template <typename A> static void norm(struct sru_cuda *cuda, const struct sru_n
 {
     const norm_args<A> k = args_of<A>(s);
 
-    if (k.N == 0 || k.cols == 0)
+    if (k.N == 0 || k.cols == 0 || sru_cuda_norm_groups(cuda, k))
         return;
     norm_rows<A><<<(unsigned)k.N, (unsigned)threads_of(k.cols), 0, cuda->stream>>>(k);
     sru_cuda_launched(cuda, "norm");
@@ -95,7 +90,8 @@ void sru_cuda_norm(struct sru_dev *dev, const struct sru_norm *s)
 
 /*
  * A block's room: sums of dgamma and dbeta, and of the present row the normalised x and mask * dy.  It is shared memory where
- * that is large enough, else a part of the block's row of workspace.  That row is dalpha, dgamma, dbeta (and the rest).
+ * that is large enough, else a part of the block's row of workspace.  That row is dgamma, dbeta, dalpha (and the rest); without
+ * gamma it is dalpha.
  */
 struct room {
     float *dgamma, *dbeta, *x, *dy;
@@ -103,12 +99,12 @@ struct room {
 
 __device__ static struct room room_at(float *p, size_t cols)
 {
-    return room{ p, p + cols, p + 2 * cols, p + 3 * cols };
+    return room{ p, p + cols, p + 2 * cols + 1, p + 3 * cols + 1 };
 }
 
 static bool is_shared(size_t cols)
 {
-    return 4 * cols * sizeof(float) <= MOST_SHARED;
+    return (4 * cols + 1) * sizeof(float) <= MOST_SHARED;
 }
 
 static size_t blocks_of(size_t N, size_t cols)
@@ -117,16 +113,16 @@ static size_t blocks_of(size_t N, size_t cols)
 }
 
 /*
- * The blocks' rows of sums, and what adds them up.  Monotone, though blocks become fewer with columns: up to MOST_THREADS * EACH
- * columns, blocks * cols <= FULL * EACH.
+ * The blocks' rows of sums.  Monotone, though blocks become fewer with columns: up to MOST_THREADS * EACH columns,
+ * blocks * cols <= FULL * EACH.
  */
 size_t sru_cuda_norm_work(const struct sru_cuda *cuda, const struct sru_shape *s)
 {
     const size_t cols = sru_max(s->d, s->p), each = 4 * cols + 1, most = FULL / LEAST_THREADS;
-    const size_t sums = sru_min(s->B * s->T * each, sru_max(2 * (size_t)FULL * EACH + most, FULL / MOST_THREADS * each));
 
     (void)cuda;
-    return s->train ? sums + sru_cuda_columns_work(most, cols) : 0;
+    static_assert(SRU_NORM_SUMS <= FULL / MOST_THREADS);
+    return s->train ? sru_min(s->B * s->T * each, sru_max(2 * (size_t)FULL * EACH + most, FULL / MOST_THREADS * each)) : 0;
 }
 
 /* This thread's part of the sums of e = dy gamma and of e x; fills the room. */
@@ -199,7 +195,7 @@ template <typename A> __global__ static void norm_back_rows(norm_args<A> s, size
 {
     extern __shared__ float memory[];
     float *out = sums + blockIdx.x * each, dalpha = 0;
-    const struct room room = room_at(shared ? memory : out + 1, s.cols);
+    const struct room room = room_at(shared ? memory : out, s.cols);
     const size_t from = s.N * blockIdx.x / gridDim.x, to = s.N * (blockIdx.x + 1) / gridDim.x;
 
     for (size_t j = threadIdx.x; s.gamma && j < s.cols; j += blockDim.x)
@@ -208,32 +204,68 @@ template <typename A> __global__ static void norm_back_rows(norm_args<A> s, size
         dalpha += back_row(s, n, room);
     dalpha = sru_block_sum(dalpha);
     if (threadIdx.x == 0)
-        out[0] = dalpha;
+        out[s.gamma ? 2 * s.cols : 0] = dalpha;
     for (size_t j = threadIdx.x; s.gamma && shared && j < s.cols; j += blockDim.x) {
-        out[1 + j] = room.dgamma[j];
-        out[1 + s.cols + j] = room.dbeta[j];
+        out[j] = room.dgamma[j];
+        out[s.cols + j] = room.dbeta[j];
     }
+}
+
+/* The sums of `rows` rows of dgamma, dbeta, which have cols columns, and dalpha (or NULL), `stride` apart. */
+__global__ static void add_up(size_t rows, size_t cols, size_t stride, const float *sums, float *dgamma, float *dbeta, float *dalpha)
+{
+    __shared__ float part[ACROSS][ACROSS + 1];
+    const size_t j = (size_t)blockIdx.x * ACROSS + threadIdx.x, mine = (size_t)blockIdx.x * ACROSS + threadIdx.y;
+    float sum = 0;
+
+    if (j <= 2 * cols) {
+#pragma unroll 8
+        for (size_t i = threadIdx.y; i < rows; i += ACROSS)
+            sum += sums[i * stride + j];
+    }
+    part[threadIdx.x][threadIdx.y] = sum;
+    __syncthreads();
+    sum = part[threadIdx.y][threadIdx.x];
+    for (int i = ACROSS / 2; i > 0; i /= 2)
+        sum += __shfl_xor_sync(0xffffffffu, sum, i);
+    if (threadIdx.x > 0 || mine > 2 * cols)
+        return;
+    if (mine < cols)
+        dgamma[mine] = sum;
+    else if (mine < 2 * cols)
+        dbeta[mine - cols] = sum;
+    else if (dalpha)
+        *dalpha = sum;
+}
+
+/* The blocks' sums of any rows: how many rows of them, and what is between them. */
+template <typename A> static size_t sum_rows(struct sru_cuda *cuda, const norm_args<A> &k, float *sums, size_t *stride)
+{
+    const size_t cols = k.cols, blocks = blocks_of(k.N, cols);
+    const bool shared = k.gamma && is_shared(cols);
+
+    *stride = !k.gamma ? 1 : shared ? 2 * cols + 1 : 4 * cols + 1;
+    norm_back_rows<A><<<(unsigned)blocks, (unsigned)threads_of(cols), shared ? (4 * cols + 1) * sizeof(float) : 0, cuda->stream>>>(
+        k, *stride, shared, sums);
+    sru_cuda_launched(cuda, "norm_back");
+    return blocks;
 }
 
 template <typename A> static void norm_back(struct sru_cuda *cuda, const struct sru_norm *s)
 {
     const norm_args<A> k = args_of<A>(s);
-    const size_t cols = k.cols, blocks = blocks_of(k.N, cols);
-    const bool shared = k.gamma && is_shared(cols);
-    const size_t each = !k.gamma ? 1 : shared ? 2 * cols + 1 : 4 * cols + 1;
-    float *sums = cuda->work, *room = sums + blocks * each;
+    const size_t summed = k.gamma ? k.cols : 0;
+    size_t stride, rows;
 
-    if (blocks == 0 || cols == 0)
+    if (k.N == 0 || k.cols == 0)
         return;
-    norm_back_rows<A><<<(unsigned)blocks, (unsigned)threads_of(cols), shared ? 4 * cols * sizeof(float) : 0, cuda->stream>>>(
-        k, each, shared, sums);
+    if ((rows = sru_cuda_norm_back_groups(cuda, k, cuda->work, &stride)) == 0)
+        rows = sum_rows(cuda, k, cuda->work, &stride);
+    if (!k.gamma && !k.a.p)
+        return;
+    add_up<<<(unsigned)(2 * summed / ACROSS + 1), dim3(ACROSS, ACROSS), 0, cuda->stream>>>(
+        rows, summed, stride, cuda->work, s->gamma.g, s->beta.g, s->a.p ? s->alpha.g : NULL);
     sru_cuda_launched(cuda, "norm_back");
-    if (k.gamma) {
-        sru_cuda_columns(cuda, blocks, cols, each, (const float *)sums + 1, false, room, s->gamma.g);
-        sru_cuda_columns(cuda, blocks, cols, each, (const float *)sums + 1 + cols, false, room, s->beta.g);
-    }
-    if (s->a.p)
-        sru_cuda_columns(cuda, blocks, 1, each, (const float *)sums, false, room, s->alpha.g);
 }
 
 void sru_cuda_norm_back(struct sru_dev *dev, const struct sru_norm *s)

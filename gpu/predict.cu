@@ -1,7 +1,7 @@
 /* The output product with its loss, a block of rows at a time. */
 #include <math.h>
 
-#include "gpu/device.cuh"
+#include "gpu/groups.cuh"
 
 extern "C" {
 #include "src/size.h"
@@ -17,7 +17,8 @@ static size_t block_rows(size_t N, size_t V)
 struct block {
     size_t from, n, length;     /* length: of dlogits' rows, aligned */
     float   *logits;            /* [rows,V] */
-    sru_act *h, *dlogits;       /* [rows,d] masked h and later dh; [rows,length] */
+    sru_act *room, *dlogits;    /* [rows,d] masked h and later dh; [rows,length] */
+    sru_act *h, *dh;            /* what products read and write: the room, or the caller's rows themselves */
     float   *sums;              /* sru_cuda_columns' */
 };
 
@@ -36,7 +37,7 @@ static size_t cut(const struct sru_cuda *cuda, struct block *k, float *work, siz
     size_t at = 0;
 
     k->length = length;
-    k->h = (sru_act *)take(work, &at, (rows * d * bytes + each - 1) / each);
+    k->room = (sru_act *)take(work, &at, (rows * d * bytes + each - 1) / each);
     k->logits = take(work, &at, rows * V);
     k->dlogits = (sru_act *)take(work, &at, back ? rows * length * bytes / each : 0);
     k->sums = take(work, &at, back ? sru_cuda_columns_work(rows, V) : 0);
@@ -50,32 +51,70 @@ size_t sru_cuda_predict_work(const struct sru_cuda *cuda, const struct sru_shape
     return cut(cuda, &k, nullptr, s->B * s->T, s->d, s->V, s->train);
 }
 
-/* ---- Kernels: a block a row --------------------------------------------------------------------- */
+/* ---- Rows in and out: a block a row ------------------------------------------------------------------ */
 
-static unsigned threads_for(size_t n, size_t most)
+/* The threads of a block for as much work, in rounds of at most `most`. */
+static unsigned threads_for(size_t work, size_t most)
 {
-    return (unsigned)sru_min(most, sru_round_up(n, 32));
+    const size_t rounds = (work + most - 1) / most;
+
+    return (unsigned)sru_round_up((work + rounds - 1) / rounds, 32);
 }
 
-/* Rows of `mine` = mask * outer's or, with back, outer's = mask * mine. */
-template <typename A> __global__ void move_kernel(rows_of<A> outer, A *mine, size_t from, size_t T, size_t d, struct sru_cuda_mask mask,
-                                                  bool back)
+/* to = mask * from, of group g of row n. */
+template <typename A> __device__ static void move_group(const struct sru_cuda_mask &m, size_t n, size_t g, size_t d, const A *from, A *to)
 {
-    const size_t n = from + blockIdx.x;
-    A *theirs = outer.row(n, T, d), *ours = mine + blockIdx.x * d;
-    const A *x = back ? ours : theirs;
-    A *y = back ? theirs : ours;
+    const sru_four<A> four[2] = { sru_read_four(from + 4 * g), sru_read_four(from + d / 2 + 4 * g) };
+    uint32_t words[4];
+    float x[SRU_GROUP];
 
-    for (size_t j = threadIdx.x; j < d; j += blockDim.x)
-        sru_store(y + j, sru_load(x + j) * sru_cuda_factor(mask, n, j, d));
+    if (m.on)
+        sru_group_words(m, n, g, d, words);
+    for (int i = 0; i < SRU_GROUP; i++)
+        x[i] = sru_element(four[i / 4], i % 4) * (m.on ? sru_group_factor(m, words, i) : 1.0f);
+    sru_write_four(to + 4 * g, x);
+    sru_write_four(to + d / 2 + 4 * g, x + 4);
+}
+
+/* Rows of `mine` = mask * outer's or, with back, outer's = mask * mine; by groups (gpu/groups.cuh) or columns. */
+template <typename A, bool groups> __global__ void move_kernel(rows_of<A> outer, A *mine, size_t first, size_t T, size_t d,
+                                                               struct sru_cuda_mask mask, bool back)
+{
+    const size_t n = first + blockIdx.x;
+    A *theirs = outer.row(n, T, d), *ours = mine + blockIdx.x * d, *to = back ? theirs : ours;
+    const A *from = back ? ours : theirs;
+
+    for (size_t i = threadIdx.x; i < (groups ? d / SRU_GROUP : d); i += blockDim.x)
+        if constexpr (groups)
+            move_group(mask, n, i, d, from, to);
+        else
+            sru_store(to + i, sru_load(from + i) * sru_cuda_factor(mask, n, i, d));
 }
 
 template <typename A> static void move_rows(struct sru_cuda *cuda, const struct sru_predict *s, const struct block *k, bool back)
 {
-    move_kernel<<<(unsigned)k->n, threads_for(s->d, 256), 0, cuda->stream>>>(rows_of<A>(back ? s->dh : s->h), (A *)k->h, k->from, s->T,
-                                                                            s->d, sru_cuda_mask_of(&s->mask), back);
+    const rows_of<A> outer(back ? s->dh : s->h);
+    const struct sru_cuda_mask mask = sru_cuda_mask_of(&s->mask);
+    const bool aligned = (uintptr_t)outer.p % sizeof(sru_four<A>) == 0 && outer.stride % 4 == 0;
+    const unsigned rows = (unsigned)k->n;
+    A *mine = (A *)k->room;
+
+    if (aligned && s->d % SRU_GROUP == 0 && !mask.given)
+        move_kernel<A, true><<<rows, threads_for(s->d / SRU_GROUP, 256), 0, cuda->stream>>>(outer, mine, k->from, s->T, s->d, mask, back);
+    else
+        move_kernel<A, false><<<rows, threads_for(s->d, 256), 0, cuda->stream>>>(outer, mine, k->from, s->T, s->d, mask, back);
     sru_cuda_launched(cuda, back ? "predict_back" : "predict");
 }
+
+/* The block's rows as they stand where they are dense and nothing masks them, else the room for a copy. */
+static sru_act *rows_or_room(const struct sru_cuda *cuda, const struct sru_predict *s, const struct block *k, struct sru_rows rows)
+{
+    const bool dense = s->B == 1 || rows.stride == s->T * s->d;
+
+    return dense && !sru_cuda_mask_is_on(&s->mask) ? sru_at(&cuda->dev, rows.p, k->from * s->d) : k->room;
+}
+
+/* ---- Losses ------------------------------------------------------------------------------------------ */
 
 __global__ void bias_kernel(size_t V, float *logits, const float *bias)
 {
@@ -85,42 +124,100 @@ __global__ void bias_kernel(size_t V, float *logits, const float *bias)
         x[j] += bias[j];
 }
 
-/* The row's loss; its logits with the bias where `keep`, and their gradients where there is room for them. */
-template <typename A> __global__ void loss_kernel(size_t V, float *logits, const float *bias, const int32_t *targets, float *nll, bool keep,
-                                                  float factor, size_t length, A *dlogits)
+/* Rows' losses; their logits with the bias where `keep`, and their gradients where there is room for them. */
+template <typename A> struct losses {
+    size_t n, V, length;
+    float *logits;
+    const float *bias;
+    const int32_t *targets;
+    float *nll, factor;
+    bool keep;
+    A *dlogits;
+};
+
+__device__ static float larger(float top, float x)
 {
-    float *x = logits + blockIdx.x * V, top = -INFINITY, sum = 0.0f;
-    const size_t target = (size_t)targets[blockIdx.x];
-    const float hit = x[target] + bias[target];   /* before x is written */
+    return x > top || x != x ? x : top;
+}
 
-    for (size_t j = threadIdx.x; j < V; j += blockDim.x) {
-        const float y = x[j] + bias[j];
+enum { LOSS_THREADS = 256, LOSS_ROWS = LOSS_THREADS / 32 };
 
-        top = y > top || y != y ? y : top;
+/* A warp a row, whose threads have `each` logits, in registers. */
+template <typename A, int each> __global__ void __launch_bounds__(LOSS_THREADS) loss_warps(losses<A> s)
+{
+    const size_t n = (size_t)blockIdx.x * LOSS_ROWS + threadIdx.x / 32, lane = threadIdx.x % 32;
+    float *logits = s.logits + n * s.V, x[each], hit = 0.0f, top = -INFINITY, sum = 0.0f;
+
+    if (n >= s.n)
+        return;
+    const size_t target = (size_t)s.targets[n];
+#pragma unroll
+    for (int e = 0; e < each; e++)
+        x[e] = lane + 32 * e < s.V ? logits[lane + 32 * e] + s.bias[lane + 32 * e] : -INFINITY;
+#pragma unroll
+    for (int e = 0; e < each; e++) {
+        top = larger(top, x[e]);
+        hit = lane + 32 * e == target ? x[e] : hit;
+        if (s.keep && lane + 32 * e < s.V)
+            logits[lane + 32 * e] = x[e];
     }
+    for (int i = 16; i > 0; i /= 2)
+        top = larger(top, __shfl_xor_sync(0xffffffffu, top, i));
+    hit = __shfl_sync(0xffffffffu, hit, (int)(target % 32));
+#pragma unroll
+    for (int e = 0; e < each; e++)
+        sum += x[e] = expf(x[e] - top);
+    for (int i = 16; i > 0; i /= 2)
+        sum += __shfl_xor_sync(0xffffffffu, sum, i);
+    if (lane == 0)
+        s.nll[n] = logf(sum) + (top - hit);
+#pragma unroll
+    for (int e = 0; e < each; e++) {
+        const size_t j = lane + 32 * e;
+        if (s.dlogits && j < s.V)
+            sru_store(s.dlogits + n * s.length + j, x[e] * (s.factor / sum) - (j == target ? s.factor : 0.0f));
+    }
+}
+
+/* A block a row, of any length. */
+template <typename A> __global__ void loss_block(losses<A> s)
+{
+    float *x = s.logits + blockIdx.x * s.V, top = -INFINITY, sum = 0.0f;
+    const size_t target = (size_t)s.targets[blockIdx.x];
+    const float hit = x[target] + s.bias[target];   /* before x is written */
+
+    for (size_t j = threadIdx.x; j < s.V; j += blockDim.x)
+        top = larger(top, x[j] + s.bias[j]);
     top = sru_block_max(top);
-    for (size_t j = threadIdx.x; j < V; j += blockDim.x)
-        sum += expf(x[j] + bias[j] - top);
+    for (size_t j = threadIdx.x; j < s.V; j += blockDim.x)
+        sum += expf(x[j] + s.bias[j] - top);
     sum = sru_block_sum(sum);
     if (threadIdx.x == 0)
-        nll[blockIdx.x] = logf(sum) + (top - hit);
-    if (!keep && !dlogits)
-        return;
-    for (size_t j = threadIdx.x; j < V; j += blockDim.x) {
-        const float y = x[j] + bias[j], e = expf(y - top) * (factor / sum);
+        s.nll[blockIdx.x] = logf(sum) + (top - hit);
+    for (size_t j = threadIdx.x; j < s.V && (s.keep || s.dlogits); j += blockDim.x) {
+        const float y = x[j] + s.bias[j], e = expf(y - top) * (s.factor / sum);
 
-        if (keep)
+        if (s.keep)
             x[j] = y;
-        if (dlogits)
-            sru_store(dlogits + blockIdx.x * length + j, j == target ? e - factor : e);
+        if (s.dlogits)
+            sru_store(s.dlogits + blockIdx.x * s.length + j, j == target ? e - s.factor : e);
     }
 }
 
 template <typename A> static void loss(struct sru_cuda *cuda, const struct sru_predict *s, const struct block *k, bool back)
 {
-    loss_kernel<<<(unsigned)k->n, threads_for(s->V, 1024), 0, cuda->stream>>>(s->V, k->logits, s->bias.w, s->targets + k->from,
-                                                                             s->nll + k->from, s->logits != nullptr, s->factor, k->length,
-                                                                             back ? (A *)k->dlogits : nullptr);
+    const losses<A> l = { k->n, s->V, k->length, k->logits, s->bias.w, s->targets + k->from, s->nll + k->from, s->factor,
+                          s->logits != nullptr, back ? (A *)k->dlogits : nullptr };
+    const unsigned rows = (unsigned)k->n, blocks = (rows + LOSS_ROWS - 1) / LOSS_ROWS;
+
+    if (s->V <= 256)
+        loss_warps<A, 8><<<blocks, LOSS_THREADS, 0, cuda->stream>>>(l);
+    else if (s->V <= 512)
+        loss_warps<A, 16><<<blocks, LOSS_THREADS, 0, cuda->stream>>>(l);
+    else if (s->V <= 1024)
+        loss_warps<A, 32><<<blocks, LOSS_THREADS, 0, cuda->stream>>>(l);
+    else
+        loss_block<A><<<rows, 1024, 0, cuda->stream>>>(l);
     sru_cuda_launched(cuda, "predict");
 }
 
@@ -137,13 +234,10 @@ static const void *matrix(const struct sru_weight *w)
 /* Logits of the block's rows, their losses and, with back, the logits' gradients. */
 static void block_loss(struct sru_cuda *cuda, const struct sru_predict *s, const struct block *k, bool back)
 {
-    struct sru_cuda_product x = {};
+    const struct sru_cuda_product x = { .m = k->n, .n = s->V, .k = s->d, .tb = true, .c_f32 = true };
 
-    SRU_BY_TYPE(cuda, move_rows, cuda, s, k, false);
-    x.m = k->n;
-    x.n = s->V;
-    x.k = s->d;
-    x.tb = x.c_f32 = true;
+    if (k->h == k->room)
+        SRU_BY_TYPE(cuda, move_rows, cuda, s, k, false);
     sru_cuda_multiply(cuda, &x, k->h, matrix(&s->w), k->logits);
     if (s->targets) {
         SRU_BY_TYPE(cuda, loss, cuda, s, k, back);
@@ -160,22 +254,14 @@ template <typename A> static void bias_gradient(struct sru_cuda *cuda, const str
 
 static void block_back(struct sru_cuda *cuda, const struct sru_predict *s, const struct block *k)
 {
-    struct sru_cuda_product w = {}, h = {};
+    const struct sru_cuda_product w = { .m = s->V, .n = s->d, .k = k->n, .lda = k->length, .ta = true, .add = k->from > 0, .c_f32 = true };
+    const struct sru_cuda_product h = { .m = k->n, .n = s->d, .k = s->V, .lda = k->length };
 
     SRU_BY_TYPE(cuda, bias_gradient, cuda, s, k);
-    w.m = s->V;
-    w.n = s->d;
-    w.k = k->n;
-    w.lda = k->length;
-    w.ta = w.c_f32 = true;
-    w.add = k->from > 0;
     sru_cuda_multiply(cuda, &w, k->dlogits, k->h, s->w.g);
-    h.m = k->n;
-    h.n = s->d;
-    h.k = s->V;
-    h.lda = k->length;
-    sru_cuda_multiply(cuda, &h, k->dlogits, matrix(&s->w), k->h);
-    SRU_BY_TYPE(cuda, move_rows, cuda, s, k, true);
+    sru_cuda_multiply(cuda, &h, k->dlogits, matrix(&s->w), k->dh);
+    if (k->dh == k->room)
+        SRU_BY_TYPE(cuda, move_rows, cuda, s, k, true);
 }
 
 static void run(struct sru_cuda *cuda, const struct sru_predict *s, bool back)
@@ -188,6 +274,8 @@ static void run(struct sru_cuda *cuda, const struct sru_predict *s, bool back)
         k.n = sru_min(rows, N - k.from);
         if (s->logits)
             k.logits = s->logits + k.from * s->V;
+        k.h = rows_or_room(cuda, s, &k, s->h);
+        k.dh = rows_or_room(cuda, s, &k, s->dh);
         block_loss(cuda, s, &k, back);
         if (back)
             block_back(cuda, s, &k);

@@ -6,7 +6,8 @@
 
 #include "gpu/recur.cuh"
 
-enum { UNITS = 64, DEPTH = 4 };
+/* Units of a block: few where there would be too few blocks to keep all multiprocessors of a large GPU equally busy. */
+enum { MANY = 64, FEW = 32, DEPTH = 4, BLOCKS = 600 };
 
 /* Positions of a stage: as many bytes in either type. */
 template <typename A> struct stage_of {
@@ -31,29 +32,30 @@ template <typename X> __device__ static void fetch(const strip<X> &from, size_t 
 
 /* ---- Forward -------------------------------------------------------------------------------------- */
 
-template <typename A> struct up_row {
-    A in[4][UNITS];             /* U0, U1, U2, x */
+template <typename A, int units> struct up_row {
+    A in[4][units];             /* U0, U1, U2, x */
 };
 
 /* Stage n, from position n*up on. */
-template <typename A> __device__ static void fetch_up(const strip<A> in[4], size_t T, size_t n, size_t width, up_row<A> *rows)
+template <typename A, int units> __device__ static void fetch_up(const strip<A> in[4], size_t T, size_t n, size_t width,
+                                                                 up_row<A, units> *rows)
 {
-    constexpr int up = stage_of<A>::up, pieces = UNITS * sizeof(A) / 16;
+    constexpr int up = stage_of<A>::up, pieces = units * sizeof(A) / 16;
 
 #pragma unroll
     for (int array = 0; array < 4; array++)
 #pragma unroll
-        for (int i = threadIdx.x; i < up * pieces; i += UNITS)
+        for (int i = threadIdx.x; i < up * pieces; i += units)
             if (n * up + i / pieces < T)
                 fetch(in[array], n * up + i / pieces, width, rows[i / pieces].in[array], i % pieces);
     __pipeline_commit();
 }
 
-template <typename A> __global__ static void __launch_bounds__(UNITS) scan(sru_cuda_scan<A> s)
+template <typename A, int units> __global__ static void __launch_bounds__(units) scan(sru_cuda_scan<A> s)
 {
     constexpr int up = stage_of<A>::up;
-    __shared__ up_row<A> stages[DEPTH][up];
-    const size_t T = s.T, d = s.d, b = blockIdx.y, first = (size_t)blockIdx.x * UNITS, width = min((size_t)UNITS, d - first);
+    __shared__ up_row<A, units> stages[DEPTH][up];
+    const size_t T = s.T, d = s.d, b = blockIdx.y, first = (size_t)blockIdx.x * units, width = min((size_t)units, d - first);
     const size_t j = first + (threadIdx.x < width ? threadIdx.x : 0), count = (T + up - 1) / up;
     const A *u = s.u + b * T * 3 * d + first;
     const strip<A> in[4] = { { u, 3 * d }, { u + d, 3 * d }, { u + 2 * d, 3 * d }, { s.x.p + b * s.x.stride + first, d } };
@@ -71,7 +73,7 @@ template <typename A> __global__ static void __launch_bounds__(UNITS) scan(sru_c
 #pragma unroll
         for (int i = 0; i < up; i++) {
             const size_t t = n * up + i;
-            const up_row<A> &row = stages[n % DEPTH][i];
+            const up_row<A, units> &row = stages[n % DEPTH][i];
             const int me = threadIdx.x;
             float h;
 
@@ -91,25 +93,25 @@ template <typename A> __global__ static void __launch_bounds__(UNITS) scan(sru_c
 
 /* ---- Backward ------------------------------------------------------------------------------------- */
 
-template <typename A> struct down_row {
-    float before[UNITS];        /* c[t-1] */
-    A in[5][UNITS];             /* U0, U1, U2, x, dh */
+template <typename A, int units> struct down_row {
+    float before[units];        /* c[t-1] */
+    A in[5][units];             /* U0, U1, U2, x, dh */
 };
 
 /* Stage n, of the positions T-1 - n*down and before. */
-template <typename A> __device__ static void fetch_down(const strip<A> in[5], const strip<float> &c, const float *c0, size_t T, size_t n,
-                                                        size_t width, down_row<A> *rows)
+template <typename A, int units> __device__ static void fetch_down(const strip<A> in[5], const strip<float> &c, const float *c0, size_t T,
+                                                                   size_t n, size_t width, down_row<A, units> *rows)
 {
-    constexpr int down = stage_of<A>::down, pieces = UNITS * sizeof(A) / 16, c_pieces = UNITS * sizeof(float) / 16;
+    constexpr int down = stage_of<A>::down, pieces = units * sizeof(A) / 16, c_pieces = units * sizeof(float) / 16;
 
 #pragma unroll
     for (int array = 0; array < 5; array++)
 #pragma unroll
-        for (int i = threadIdx.x; i < down * pieces; i += UNITS)
+        for (int i = threadIdx.x; i < down * pieces; i += units)
             if (n * down + i / pieces < T)
                 fetch(in[array], T - 1 - n * down - i / pieces, width, rows[i / pieces].in[array], i % pieces);
 #pragma unroll
-    for (int i = threadIdx.x; i < down * c_pieces; i += UNITS) {
+    for (int i = threadIdx.x; i < down * c_pieces; i += units) {
         const int row = i / c_pieces;
         const size_t after = T - n * down - row;   /* t + 1 */
 
@@ -119,11 +121,11 @@ template <typename A> __device__ static void fetch_down(const strip<A> in[5], co
     __pipeline_commit();
 }
 
-template <typename A> __global__ static void __launch_bounds__(UNITS) scan_back(sru_cuda_scan<A> s)
+template <typename A, int units> __global__ static void __launch_bounds__(units) scan_back(sru_cuda_scan<A> s)
 {
     constexpr int down = stage_of<A>::down;
-    __shared__ down_row<A> stages[DEPTH][down];
-    const size_t T = s.T, d = s.d, b = blockIdx.y, first = (size_t)blockIdx.x * UNITS, width = min((size_t)UNITS, d - first);
+    __shared__ down_row<A, units> stages[DEPTH][down];
+    const size_t T = s.T, d = s.d, b = blockIdx.y, first = (size_t)blockIdx.x * units, width = min((size_t)units, d - first);
     const size_t j = first + (threadIdx.x < width ? threadIdx.x : 0), count = (T + down - 1) / down;
     A *u = s.u + b * T * 3 * d + first, *du = s.u + b * T * 3 * d + j, *dx = s.dx.p + b * s.dx.stride + j;
     const strip<A> in[5] = { { u, 3 * d }, { u + d, 3 * d }, { u + 2 * d, 3 * d }, { s.x.p + b * s.x.stride + first, d },
@@ -142,7 +144,7 @@ template <typename A> __global__ static void __launch_bounds__(UNITS) scan_back(
         __syncthreads();
 #pragma unroll
         for (int i = 0; i < down; i++) {
-            const down_row<A> &row = stages[n % DEPTH][i];
+            const down_row<A, units> &row = stages[n % DEPTH][i];
             const int me = threadIdx.x;
 
             if (n * down + i >= T)
@@ -177,19 +179,27 @@ static bool aligned(const void *p, size_t bytes_apart)
     return ((uintptr_t)p | bytes_apart) % 16 == 0;
 }
 
+template <typename A, int units> static void launch(struct sru_cuda *cuda, const sru_cuda_scan<A> &s, bool back)
+{
+    const dim3 blocks((unsigned)((s.d + units - 1) / units), (unsigned)s.B);
+
+    if (back)
+        scan_back<A, units><<<blocks, units, 0, cuda->stream>>>(s);
+    else
+        scan<A, units><<<blocks, units, 0, cuda->stream>>>(s);
+    sru_cuda_launched(cuda, "recur");
+}
+
 template <typename A> bool sru_cuda_scan_staged(struct sru_cuda *cuda, const sru_cuda_scan<A> &s, bool back)
 {
-    const dim3 blocks((unsigned)((s.d + UNITS - 1) / UNITS), (unsigned)s.B);
-
     if (s.d * sizeof(A) % 16 != 0 || !aligned(s.u, 0) || !aligned(s.x.p, s.x.stride * sizeof(A)) || s.B > 65535)
         return false;
     if (back && (!aligned(s.dh.p, s.dh.stride * sizeof(A)) || !aligned(s.c, 0) || !aligned(s.c0, 0)))
         return false;
-    if (back)
-        scan_back<A><<<blocks, UNITS, 0, cuda->stream>>>(s);
+    if (s.B * s.d / MANY < BLOCKS)
+        launch<A, FEW>(cuda, s, back);
     else
-        scan<A><<<blocks, UNITS, 0, cuda->stream>>>(s);
-    sru_cuda_launched(cuda, "recur");
+        launch<A, MANY>(cuda, s, back);
     return true;
 }
 

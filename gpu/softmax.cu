@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "gpu/attend.cuh"
+#include "gpu/groups.cuh"
 
 extern "C" {
 #include "src/size.h"
@@ -32,10 +33,8 @@ __device__ static float larger(float top, float x)
 
 /* ---- Keys in eights ------------------------------------------------------------------------------- */
 
-/*
- * Group g of a row: keys 4g to 4g+3, and as many from the row's middle on, as masks go (simd/philox.h).  A thread has `each` groups.
- */
-enum { GROUP = 8, MOST_THREADS = 256, MOST_EACH = 4 };
+/* Group g of a row is that of its mask (gpu/groups.cuh).  A thread has `each` groups. */
+enum { GROUP = SRU_GROUP, MOST_THREADS = 256, MOST_EACH = 4 };
 
 struct group {
     size_t key[2];              /* the first of either four */
@@ -62,25 +61,11 @@ __device__ static void read_group(const part &k, const struct place &at, const s
     }
 }
 
-__device__ static void write_four(float *p, const float *x)
-{
-    *(float4 *)p = make_float4(x[0], x[1], x[2], x[3]);
-}
-
-__device__ static void write_four(__nv_bfloat16 *p, const float *x)
-{
-    union { __nv_bfloat162 pair[2]; uint2 all; } four;
-
-    four.pair[0] = __floats2bfloat162_rn(x[0], x[1]);
-    four.pair[1] = __floats2bfloat162_rn(x[2], x[3]);
-    *(uint2 *)p = four.all;
-}
-
 template <typename A> __device__ static void write_group(const part &k, const struct group &g, const float x[GROUP], A *p)
 {
     for (int i = 0; i < 2; i++)
         if (g.held[i])
-            write_four(p + g.key[i] - k.lo, x + 4 * i);
+            sru_write_four(p + g.key[i] - k.lo, x + 4 * i);
 }
 
 /* The factors of group g of a row. */
@@ -92,14 +77,11 @@ __device__ static void mask_group(const part &k, const struct sru_cuda_mask &m, 
             f[i] = sru_cuda_factor(m, row, keys.key[i / 4] + i % 4, k.M + k.T);
         return;
     }
-    const uint64_t block = (uint64_t)row * ((k.M + k.T) / GROUP) + g;
-    uint32_t c[4] = { (uint32_t)block, (uint32_t)(block >> 32), m.step, m.site };
+    uint32_t words[4];
 
-    sru_cuda_philox(c, m.seed);
-    for (int i = 0; i < 4; i++) {
-        f[i] = c[i] << 16 < m.limit ? 0.0f : m.keep;
-        f[4 + i] = c[i] < m.limit ? 0.0f : m.keep;
-    }
+    sru_group_words(m, row, g, k.M + k.T, words);
+    for (int i = 0; i < GROUP; i++)
+        f[i] = sru_group_factor(m, words, i);
 }
 
 /* P = mask * softmax: unseen keys are exactly 0, whatever the row's sum. */

@@ -66,7 +66,7 @@ static void embed_forward(const void *context, double *const *in, double *out)
     ref_embed(c->N, c->d, c->tokens, in[0], c->mask, out);
 }
 
-static void one_embed(struct sru_dev *dev, size_t B, size_t T, size_t d, size_t V, float rate)
+static void one_embed(struct sru_dev *dev, size_t B, size_t T, size_t d, size_t V, float rate, size_t pad)
 {
     const size_t N = B * T;
     double *table = random_array(V * d, 1, 1), *dx = random_array(N * d, 1, 2), *out = random_array(N * d, 1, 3);
@@ -75,7 +75,7 @@ static void one_embed(struct sru_dev *dev, size_t B, size_t T, size_t d, size_t 
     struct sru_embed s = {
         .B = B, .T = T, .d = d, .V = V, .tokens = tokens_to_device(dev, tokens, N),
         .table = { to_device(dev, table, V * d), to_device(dev, before, V * d) },
-        .x = padded(dev, NULL, B, T, d, 5), .dx = padded(dev, dx, B, T, d, 3),
+        .x = padded(dev, NULL, B, T, d, pad), .dx = padded(dev, dx, B, T, d, pad),
         .mask = { .rate = rate, .step = 5, .layer = 1, .site = SRU_SITE_EMBED, .seed = 99 },
     };
     const struct embed_case c = { N, d, tokens, mask };
@@ -99,9 +99,13 @@ START_TEST(embedding)
 
     if (!dev)
         return;
-    one_embed(dev, 3, 7, 19, 11, 0);
-    one_embed(dev, 2, 5, 33, 4, 0.4f);
-    one_embed(dev, 1, 1, 1, 1, 0);
+    one_embed(dev, 3, 7, 19, 11, 0, 5);
+    one_embed(dev, 2, 5, 33, 4, 0.4f, 3);
+    one_embed(dev, 1, 1, 1, 1, 0, 0);
+    /* Columns in eights, which a GPU takes by fours where the rows are aligned to them. */
+    one_embed(dev, 2, 100, 136, 2, 0.4f, 4);
+    one_embed(dev, 2, 9, 8, 300, 0, 8);
+    one_embed(dev, 2, 9, 16, 5, 0.4f, 1);
     close_kernels(dev);
 }
 END_TEST
@@ -190,7 +194,7 @@ static void predict_forward(const void *context, double *const *in, double *out)
     ref_predict(c->N, c->d, c->V, in[0], c->mask, in[1], in[2], c->targets, out, c->logits);
 }
 
-static void one_predict(struct sru_dev *dev, size_t B, size_t T, size_t d, size_t V, float rate)
+static void one_predict(struct sru_dev *dev, size_t B, size_t T, size_t d, size_t V, float rate, size_t pad)
 {
     const size_t N = B * T;
     double *h = random_array(N * d, 1, 1), *w = random_array(V * d, 1, 2), *bias = random_array(V, 1, 3);
@@ -199,7 +203,7 @@ static void one_predict(struct sru_dev *dev, size_t B, size_t T, size_t d, size_
     int32_t *targets = random_tokens(N, V, 8);
     struct sru_predict s = {
         .B = B, .T = T, .d = d, .V = V, .targets = tokens_to_device(dev, targets, N), .factor = 0.25f,
-        .h = padded(dev, h, B, T, d, 2), .dh = padded(dev, NULL, B, T, d, 7),
+        .h = padded(dev, h, B, T, d, pad), .dh = padded(dev, NULL, B, T, d, pad),
         .w = to_matrix(dev, w, d, V, false, before), .bias = { to_device(dev, bias, V), to_device(dev, before, V) },
         .nll = zeros(dev, N), .logits = zeros(dev, N * V),
         .mask = { .rate = rate, .step = 9, .site = SRU_SITE_OUTPUT, .seed = 3 },
@@ -231,9 +235,15 @@ START_TEST(prediction)
 
     if (!dev)
         return;
-    one_predict(dev, 2, 3, 5, 7, 0);
-    one_predict(dev, 3, 33, 6, 5, 0.3f);   /* more rows than a block of 64 at a large V is tested by tests/check_model */
-    one_predict(dev, 1, 1, 3, 2, 0);
+    one_predict(dev, 2, 3, 5, 7, 0, 2);
+    one_predict(dev, 3, 33, 6, 5, 0.3f, 7);   /* more rows than a block of 64 at a large V is tested by tests/check_model */
+    one_predict(dev, 1, 1, 3, 2, 0, 0);
+    /* Columns in eights, which a GPU takes by fours; rows that it takes as they stand; each number of logits a thread. */
+    one_predict(dev, 2, 5, 24, 40, 0.3f, 4);
+    one_predict(dev, 2, 4, 16, 205, 0, 0);
+    one_predict(dev, 2, 2, 8, 300, 0.3f, 8);
+    one_predict(dev, 1, 2, 8, 600, 0, 0);
+    one_predict(dev, 1, 2, 3, 1030, 0.3f, 0);
     close_kernels(dev);
 }
 END_TEST

@@ -118,26 +118,30 @@ static void norm_forward(const void *context, double *const *in, double *out)
     ref_norm(c->N, c->cols, c->a ? in[0] : NULL, in[1], in[2], c->gamma ? in[3] : NULL, in[4], c->mask, out);
 }
 
-static void one_norm(struct sru_dev *dev, size_t B, size_t T, size_t cols, bool a, bool gamma, float rate, bool add)
+/* `pad`: what the pads between streams are multiples of.  Rows do not meet: of many, the gradient of the last is enough. */
+static void one_norm(struct sru_dev *dev, size_t B, size_t T, size_t cols, bool a, bool gamma, float rate, bool add, size_t pad)
 {
-    const size_t N = B * T, n = N * cols;
+    const size_t N = B * T, n = N * cols, from = N > 100 ? N - 1 : 0, at = from * cols;
     double *in[5] = { random_array(n, 1, 1), random_array(1, 1, 2), random_array(n, 3, 3), random_array(cols, 1, 4),
                       random_array(cols, 1, 5) };
     double *dout = random_array(n, 1, 6), *out = random_array(n, 1, 7), *before = random_array(n, 1, 8);
     double *mask = rate > 0 ? random_array(n, 1, 9) : NULL;
     const struct norm_case c = { N, cols, a, gamma, mask };
     const struct function f = { norm_forward, &c, { in[0], in[1], in[2], in[3], in[4] }, { n, 1, n, cols, cols }, n, dout };
+    const struct norm_case last = { N - from, cols, a, gamma, mask ? mask + at : NULL };
+    const struct function rows = { norm_forward, &last, { in[0] + at, in[1], in[2] + at, in[3], in[4] },
+                                   { n - at, 1, n - at, cols, cols }, n - at, dout + at };
     const struct sru_shape shape = { .B = B, .T = T, .d = cols, .p = cols, .H = 1, .V = 1, .train = true };
     struct sru_norm s = {
         .B = B, .T = T, .cols = cols, .add_dr = add, .stats = zeros(dev, 2 * N),
-        .r = padded(dev, in[2], B, T, cols, 2), .y = padded(dev, NULL, B, T, cols, 0), .dy = padded(dev, dout, B, T, cols, 1),
-        .dr = padded(dev, add ? before : NULL, B, T, cols, 3),
+        .r = padded(dev, in[2], B, T, cols, 2 * pad), .y = padded(dev, NULL, B, T, cols, 0),
+        .dy = padded(dev, dout, B, T, cols, pad), .dr = padded(dev, add ? before : NULL, B, T, cols, 3 * pad),
         .mask = { .rate = rate, .step = 1, .layer = 1, .site = SRU_SITE_PROJECT, .seed = 8 },
     };
 
     if (a) {
         s.a = padded(dev, in[0], B, T, cols, 0);
-        s.da = padded(dev, NULL, B, T, cols, 4);
+        s.da = padded(dev, NULL, B, T, cols, 4 * pad);
         s.alpha = (struct sru_weight){ .w = to_device(dev, in[1], 1), .g = to_device(dev, before, 1) };
     }
     if (gamma) {
@@ -151,9 +155,9 @@ static void one_norm(struct sru_dev *dev, size_t B, size_t T, size_t cols, bool 
     dev->ops->norm(dev, &s);
     assert_near("y", n, unpadded(dev, s.y, B, T, cols), out, 2e-6);
     dev->ops->norm_back(dev, &s);
-    assert_gradient("dr", &f, 2, unpadded(dev, s.dr, B, T, cols), add ? before : NULL);
+    assert_gradient("dr", &rows, 2, unpadded(dev, s.dr, B, T, cols) + at, add ? before + at : NULL);
     if (a) {
-        assert_gradient("da", &f, 0, unpadded(dev, s.da, B, T, cols), NULL);
+        assert_gradient("da", &rows, 0, unpadded(dev, s.da, B, T, cols) + at, NULL);
         assert_gradient("dalpha", &f, 1, from_device(dev, s.alpha.g, 1), NULL);
     }
     if (gamma) {
@@ -168,12 +172,21 @@ START_TEST(normalisation)
 
     if (!dev)
         return;
-    one_norm(dev, 2, 5, 7, true, true, 0, false);
-    one_norm(dev, 3, 7, 19, true, true, 0.2f, true);
-    one_norm(dev, 1, 4, 33, false, true, 0, false);
-    one_norm(dev, 1, 3, 5, true, false, 0.2f, false);
-    one_norm(dev, 1, 2, 5, false, false, 0.5f, true);
-    one_norm(dev, 1, 1, 3, true, true, 0, false);
+    one_norm(dev, 2, 5, 7, true, true, 0, false, 1);
+    one_norm(dev, 3, 7, 19, true, true, 0.2f, true, 1);
+    one_norm(dev, 1, 4, 33, false, true, 0, false, 1);
+    one_norm(dev, 1, 3, 5, true, false, 0.2f, false, 1);
+    one_norm(dev, 1, 2, 5, false, false, 0.5f, true, 1);
+    one_norm(dev, 1, 1, 3, true, true, 0, false, 1);
+    /* Columns in eights and rows aligned, which a GPU holds in registers: one to four eights a thread, of a warp and of a block. */
+    one_norm(dev, 2, 5, 8, true, true, 0.2f, false, 8);
+    one_norm(dev, 3, 2, 16, true, false, 0.2f, true, 8);
+    one_norm(dev, 2, 1, 264, true, true, 0.2f, true, 8);
+    one_norm(dev, 1, 2, 520, false, true, 0, true, 8);
+    one_norm(dev, 1, 1, 776, true, true, 0.5f, false, 8);
+    one_norm(dev, 1, 1, 1032, true, true, 0.2f, true, 8);
+    one_norm(dev, 1, 1, 2056, false, true, 0.2f, false, 8);
+    one_norm(dev, 3, 711, 8, true, true, 0.2f, true, 8);    /* more rows than warps */
     close_kernels(dev);
 }
 END_TEST
