@@ -58,7 +58,7 @@ def main():
     else:
         model, dtype = Reference(dict(n_d=a.hidden, n_proj=a.projection, depth=a.layers, vocab=256, dropout=a.dropout, attn_dropout=a.dropout,
                                       highway_bias=-2, heads=1)), torch.float16
-    rate = steps(model.train(), a, dtype, not a.gpt)
+    rate = steps(model.cuda().train(), a, dtype, not a.gpt)
     print(f"{'GPT' if a.gpt else 'reference'}, {size(model):,} parameters, B {a.batch} T {a.unroll}: {rate:,.0f} tokens/s, "
           f"{torch.cuda.max_memory_allocated() / 1e9:.1f} GB")
 
