@@ -51,6 +51,36 @@ template <typename A, int units> __device__ static void fetch_up(const strip<A> 
     __pipeline_commit();
 }
 
+/* A unit's outputs: where they go at position 0, and whether the thread has a unit. */
+template <typename A> struct up_places {
+    float *c;                   /* or NULL */
+    A *h;
+    bool mine;
+};
+
+/* Positions t to t + up - 1; where not `full`, those below T.  Without branches the positions' work can overlap. */
+template <typename A, int units, bool full> __device__ static float stage_up(const sru_cuda_scan<A> &s, const struct sru_cuda_unit &k,
+                                                                             const up_row<A, units> *rows, size_t t,
+                                                                             const up_places<A> &to, float c)
+{
+    const int me = threadIdx.x;
+
+#pragma unroll
+    for (int i = 0; i < stage_of<A>::up; i++) {
+        const up_row<A, units> &row = rows[i];
+        float h;
+
+        if (!full && t + i >= s.T)
+            break;
+        c = sru_cuda_step(k, s.scale, sru_cuda_inputs<A>{ row.in[0][me], row.in[1][me], row.in[2][me], row.in[3][me] }, c, &h);
+        if (to.c && to.mine)
+            to.c[(t + i) * s.d] = c;
+        if (to.mine)
+            sru_store(to.h + (t + i) * s.d, h);
+    }
+    return c;
+}
+
 template <typename A, int units> __global__ static void __launch_bounds__(units) scan(sru_cuda_scan<A> s)
 {
     constexpr int up = stage_of<A>::up;
@@ -60,9 +90,8 @@ template <typename A, int units> __global__ static void __launch_bounds__(units)
     const A *u = s.u + b * T * 3 * d + first;
     const strip<A> in[4] = { { u, 3 * d }, { u + d, 3 * d }, { u + 2 * d, 3 * d }, { s.x.p + b * s.x.stride + first, d } };
     const struct sru_cuda_unit k = sru_cuda_unit_of(s, b, j);
-    float *kept = s.c ? s.c + b * T * d + j : nullptr, c = s.c0[b * d + j];
-    A *out = s.h.p + b * s.h.stride + j;
-    const bool mine = threadIdx.x < width;
+    const up_places<A> to = { s.c ? s.c + b * T * d + j : nullptr, s.h.p + b * s.h.stride + j, threadIdx.x < width };
+    float c = s.c0[b * d + j];
 
     for (int n = 0; n < DEPTH - 1; n++)
         fetch_up(in, T, n, width, stages[n]);
@@ -70,24 +99,13 @@ template <typename A, int units> __global__ static void __launch_bounds__(units)
         fetch_up(in, T, n + DEPTH - 1, width, stages[(n + DEPTH - 1) % DEPTH]);
         __pipeline_wait_prior(DEPTH - 1);
         __syncthreads();
-#pragma unroll
-        for (int i = 0; i < up; i++) {
-            const size_t t = n * up + i;
-            const up_row<A, units> &row = stages[n % DEPTH][i];
-            const int me = threadIdx.x;
-            float h;
-
-            if (t >= T)
-                break;
-            c = sru_cuda_step(k, s.scale, sru_cuda_inputs<A>{ row.in[0][me], row.in[1][me], row.in[2][me], row.in[3][me] }, c, &h);
-            if (kept && mine)
-                kept[t * d] = c;
-            if (mine)
-                sru_store(out + t * d, h);
-        }
+        if ((n + 1) * up <= T)
+            c = stage_up<A, units, true>(s, k, stages[n % DEPTH], n * up, to, c);
+        else
+            c = stage_up<A, units, false>(s, k, stages[n % DEPTH], n * up, to, c);
         __syncthreads();
     }
-    if (mine)
+    if (to.mine)
         s.c1[b * d + j] = c;
 }
 
@@ -121,19 +139,50 @@ template <typename A, int units> __device__ static void fetch_down(const strip<A
     __pipeline_commit();
 }
 
+/* A unit's outputs at position 0. */
+template <typename A> struct down_places {
+    A *dx, *du;
+    bool mine;
+};
+
+/* Positions t, t - 1, ..., `down` of them; where not `full`, those from 0 on. */
+template <typename A, int units, bool full> __device__ static void stage_down(const sru_cuda_scan<A> &s, const struct sru_cuda_unit &k,
+                                                                              const down_row<A, units> *rows, size_t t,
+                                                                              const down_places<A> &to, struct sru_cuda_sums *sum)
+{
+    const size_t d = s.d;
+    const int me = threadIdx.x;
+
+#pragma unroll
+    for (int i = 0; i < stage_of<A>::down; i++, t--) {
+        const down_row<A, units> &row = rows[i];
+        const sru_cuda_inputs<A> in = { row.in[0][me], row.in[1][me], row.in[2][me], row.in[3][me] };
+        const struct sru_cuda_outputs out = sru_cuda_step_back(k, s.scale, in, sru_load(&row.in[4][me]), row.before[me], sum);
+
+        if (to.mine) {
+            sru_store(to.dx + t * d, out.dx);
+            sru_store(to.du + t * 3 * d, out.du0);
+            sru_store(to.du + t * 3 * d + d, out.du1);
+            sru_store(to.du + t * 3 * d + 2 * d, out.du2);
+        }
+        if (!full && t == 0)
+            break;
+    }
+}
+
 template <typename A, int units> __global__ static void __launch_bounds__(units) scan_back(sru_cuda_scan<A> s)
 {
     constexpr int down = stage_of<A>::down;
     __shared__ down_row<A, units> stages[DEPTH][down];
     const size_t T = s.T, d = s.d, b = blockIdx.y, first = (size_t)blockIdx.x * units, width = min((size_t)units, d - first);
     const size_t j = first + (threadIdx.x < width ? threadIdx.x : 0), count = (T + down - 1) / down;
-    A *u = s.u + b * T * 3 * d + first, *du = s.u + b * T * 3 * d + j, *dx = s.dx.p + b * s.dx.stride + j;
+    A *u = s.u + b * T * 3 * d + first;
     const strip<A> in[5] = { { u, 3 * d }, { u + d, 3 * d }, { u + 2 * d, 3 * d }, { s.x.p + b * s.x.stride + first, d },
                              { s.dh.p + b * s.dh.stride + first, d } };
     const strip<float> c = { s.c + b * T * d + first, d };
     const float *c0 = s.c0 + b * d + first;
     const struct sru_cuda_unit k = sru_cuda_unit_of(s, b, j);
-    const bool mine = threadIdx.x < width;
+    const down_places<A> to = { s.dx.p + b * s.dx.stride + j, s.u + b * T * 3 * d + j, threadIdx.x < width };
     struct sru_cuda_sums sum = { s.c[(b * T + T - 1) * d + j], 0, 0, 0, 0, 0 };
 
     for (int n = 0; n < DEPTH - 1; n++)
@@ -142,34 +191,19 @@ template <typename A, int units> __global__ static void __launch_bounds__(units)
         fetch_down(in, c, c0, T, n + DEPTH - 1, width, stages[(n + DEPTH - 1) % DEPTH]);
         __pipeline_wait_prior(DEPTH - 1);
         __syncthreads();
-#pragma unroll
-        for (int i = 0; i < down; i++) {
-            const down_row<A, units> &row = stages[n % DEPTH][i];
-            const int me = threadIdx.x;
-
-            if (n * down + i >= T)
-                break;
-            const size_t t = T - 1 - n * down - i;
-            const struct sru_cuda_outputs out = sru_cuda_step_back(
-                k, s.scale, sru_cuda_inputs<A>{ row.in[0][me], row.in[1][me], row.in[2][me], row.in[3][me] }, sru_load(&row.in[4][me]),
-                row.before[me], &sum);
-
-            if (!mine)
-                continue;
-            sru_store(dx + t * d, out.dx);
-            sru_store(du + t * 3 * d, out.du0);
-            sru_store(du + t * 3 * d + d, out.du1);
-            sru_store(du + t * 3 * d + 2 * d, out.du2);
-        }
+        if ((n + 1) * down <= T)
+            stage_down<A, units, true>(s, k, stages[n % DEPTH], T - 1 - n * down, to, &sum);
+        else
+            stage_down<A, units, false>(s, k, stages[n % DEPTH], T - 1 - n * down, to, &sum);
         __syncthreads();
     }
-    if (!mine)
+    if (!to.mine)
         return;
-    float *to = s.sums + b * 4 * d + j;
-    to[0] = sum.vf;
-    to[d] = sum.vr;
-    to[2 * d] = sum.bf;
-    to[3 * d] = sum.br;
+    float *out = s.sums + b * 4 * d + j;
+    out[0] = sum.vf;
+    out[d] = sum.vr;
+    out[2 * d] = sum.bf;
+    out[3 * d] = sum.br;
 }
 
 /* ---- Launching -------------------------------------------------------------------------------------- */
