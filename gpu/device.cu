@@ -142,6 +142,14 @@ static void cuda_zero(struct sru_dev *dev, void *p, size_t bytes)
     sru_cuda_check(cuda, cudaMemsetAsync(p, 0, bytes, cuda->stream), "clearing memory");
 }
 
+static uint64_t cuda_left(struct sru_dev *dev)
+{
+    size_t left = 0, all;
+
+    sru_cuda_check(sru_cuda_of(dev), cudaMemGetInfo(&left, &all), "asking for the GPU's memory");
+    return left;
+}
+
 /* ---- Workspace -------------------------------------------------------------------------------- */
 
 static size_t cuda_work(struct sru_dev *dev, const struct sru_shape *s)
@@ -207,6 +215,7 @@ static const struct sru_ops cuda_ops = {
     .get_act = cuda_get_act,
     .copy = cuda_copy,
     .zero = cuda_zero,
+    .left = cuda_left,
     .kept_attend = sru_cuda_kept_attend,
     .kept_recur = sru_cuda_kept_recur,
     .work = cuda_work,

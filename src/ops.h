@@ -198,6 +198,9 @@ struct sru_ops {
     void  (*copy)(struct sru_dev *, void *dst, const void *src, size_t bytes, size_t n, size_t stride);
     void  (*zero)(struct sru_dev *, void *, size_t bytes);
 
+    /* Memory that is left, in bytes; 0 where that is not known (a system's memory is shared, and can be swapped out). */
+    uint64_t (*left)(struct sru_dev *);
+
     /* Bytes that a forward keeps for its backward, by the sizes in its arguments. */
     size_t (*kept_attend)(struct sru_dev *, const struct sru_attend *);
     size_t (*kept_recur)(struct sru_dev *, const struct sru_recur *);

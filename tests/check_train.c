@@ -11,6 +11,7 @@
 #include "src/model/file.h"
 #include "src/train/run.h"
 #include "src/train/schedule.h"
+#include "src/train/trainer.h"
 #include "tests/support.h"
 
 /* ---- Optimizers ------------------------------------------------------------------------------------- */
@@ -97,9 +98,10 @@ static void teardown(void)
     ck_assert_int_eq(system(command), 0);
 }
 
-static void quiet_begin(void *context, const struct sru_config *c, uint64_t parameters, size_t train, size_t valid, size_t test)
+static void quiet_begin(void *context, const struct sru_beginning *b)
 {
-    (void)context, (void)c, (void)parameters, (void)train, (void)valid, (void)test;
+    (void)context;
+    ck_assert(b->memory > 4 * b->parameters * sizeof(float));
 }
 
 static void quiet_report(void *context, const struct sru_report *r)
@@ -166,6 +168,48 @@ static void assert_same_tensors(const char *a, const char *b, const char *file)
     }
     sru_st_close(&f[0]), sru_st_close(&f[1]);
 }
+
+/* ---- Memory ---------------------------------------------------------------------------------------- */
+
+static uint64_t given;
+
+static uint64_t as_given(struct sru_dev *dev)
+{
+    (void)dev;
+    return given;
+}
+
+/* A device that says how little it has left. */
+START_TEST(what_does_not_fit_is_said)
+{
+    const struct sru_config c = { .vocab = 20, .n_d = 32, .n_proj = 8, .depth = 2, .heads = 1, .attn_every_n_layers = 1, .window = 8 };
+    const struct sru_streams streams = { .B = 40, .T = 8 };
+    struct sru_dev *dev = open_kernels(0);
+    const struct sru_ops *const real = dev->ops;
+    struct sru_ops little = *real;
+    struct sru_optimizer adamw;
+    struct sru_trainer t;
+    struct sru_error err;
+    struct sru_lm lm;
+
+    little.left = as_given;
+    dev->ops = &little;
+    ck_assert(sru_optimizer_parse("adamw", &adamw) && !sru_lm_open(&lm, &c, dev, SRU_USE_TRAIN, NULL));
+    given = sru_trainer_bytes(&lm, 13, 8, &adamw);
+    ck_assert(given > 0 && given < sru_trainer_bytes(&lm, 14, 8, &adamw));
+    ck_assert_int_eq(sru_trainer_open(&t, &lm, &streams, &adamw, 1, 1, &err), SRU_ENOMEM);
+    ck_assert_msg(strstr(err.message, "--batch 13 instead of 40") != NULL, "%s", err.message);
+    given = sru_trainer_bytes(&lm, 1, 8, &adamw) - 1;
+    ck_assert_int_eq(sru_trainer_open(&t, &lm, &streams, &adamw, 1, 1, &err), SRU_ENOMEM);
+    ck_assert_msg(strstr(err.message, "smaller --unroll than 8") != NULL, "%s", err.message);
+    given = sru_trainer_bytes(&lm, 40, 8, &adamw);
+    ck_assert_int_eq(sru_trainer_open(&t, &lm, &streams, &adamw, 1, 1, &err), SRU_OK);
+    sru_trainer_close(&t);
+    sru_lm_close(&lm);
+    dev->ops = real;
+    close_kernels(dev);
+}
+END_TEST
 
 START_TEST(it_learns)
 {
@@ -306,6 +350,7 @@ int main(void)
 
     tcase_add_loop_test(t, optimizers_are_pytorchs, 0, (int)n_all_kernels);
     tcase_add_test(t, schedule);
+    tcase_add_test(t, what_does_not_fit_is_said);
     tcase_set_timeout(r, 120);
     tcase_add_checked_fixture(r, setup, teardown);
     tcase_add_loop_test(r, it_learns, 0, 2);

@@ -106,17 +106,6 @@ static sru_status measure(struct sru_trainer *t, struct sru_dev *dev, double sec
     return status ? status : measure_operators(t, dev, seconds, &slowed, out, err);
 }
 
-/* As `sru-lm info` has it. */
-static double bytes_of(const struct sru_trainer *t)
-{
-    struct sru_lm *lm = t->lm;
-    struct sru_shape shape = sru_net_shape(&t->net);
-
-    shape.muon = t->optimizer.kind == SRU_MUON;
-    return 4.0 * (double)(lm->params.arena * sizeof(float)) + (double)sru_lm_operand_bytes(lm, SRU_USE_TRAIN)
-         + (double)sru_net_bytes(&t->net) + (double)lm->dev->ops->work(lm->dev, &shape);
-}
-
 sru_status sru_bench_train(const struct sru_bench_model *m, struct sru_dev *dev, double seconds, struct sru_training *out,
                            struct sru_error *err)
 {
@@ -129,7 +118,7 @@ sru_status sru_bench_train(const struct sru_bench_model *m, struct sru_dev *dev,
     if (!status)
         status = measure(&b.trainer, dev, seconds, out, err);
     if (!status)
-        out->bytes = bytes_of(&b.trainer);
+        out->bytes = (double)(sru_lm_bytes(&b.lm) + sru_trainer_bytes(&b.lm, m->B, m->T, &b.trainer.optimizer));
     bench_close(&b);
     return status;
 }

@@ -37,10 +37,10 @@ static int pending(void)
     return 0;
 }
 
-static void begin(void *context, const struct sru_config *c, uint64_t parameters, size_t train, size_t valid, size_t test)
+static void begin(void *context, const struct sru_beginning *b)
 {
     (void)context;
-    sru_progress_describe(c, parameters, train, valid, test);
+    sru_progress_describe(b);
 }
 
 static void report(void *context, const struct sru_report *r)

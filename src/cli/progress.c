@@ -39,14 +39,15 @@ struct sru_progress sru_progress_begin(void)
     return (struct sru_progress){ .in_place = isatty(STDOUT_FILENO) };
 }
 
-void sru_progress_describe(const struct sru_config *c, uint64_t parameters, size_t train, size_t valid, size_t test)
+void sru_progress_describe(const struct sru_beginning *k)
 {
-    char n[24], a[24], b[24], t[24];
+    const struct sru_config *c = k->config;
+    char n[24], m[24], a[24], b[24], t[24];
 
-    printf("model: %s parameters, %zu layers, hidden size %zu, attention size %zu, %zu different bytes\n",
-           sru_short_count((double)parameters, n), c->depth, c->n_d, c->n_proj, c->vocab);
-    printf("text: %s bytes to train on, %s to evaluate on, %s to test with\n", sru_short_count((double)train, a),
-           sru_short_count((double)valid, b), sru_short_count((double)test, t));
+    printf("model: %s parameters, %zu layers, hidden size %zu, attention size %zu, %zu different bytes; %s bytes of memory\n",
+           sru_short_count((double)k->parameters, n), c->depth, c->n_d, c->n_proj, c->vocab, sru_short_count((double)k->memory, m));
+    printf("text: %s bytes to train on, %s to evaluate on, %s to test with\n", sru_short_count((double)k->train, a),
+           sru_short_count((double)k->valid, b), sru_short_count((double)k->test, t));
     fflush(stdout);
 }
 

@@ -13,7 +13,7 @@ struct sru_progress {
 
 struct sru_progress sru_progress_begin(void);
 /* The model and the text, before the first step. */
-void sru_progress_describe(const struct sru_config *c, uint64_t parameters, size_t train, size_t valid, size_t test);
+void sru_progress_describe(const struct sru_beginning *);
 void sru_progress_report(struct sru_progress *p, const struct sru_report *r);
 /* End the line in place. */
 void sru_progress_end(struct sru_progress *p);

@@ -68,6 +68,12 @@ static void cpu_zero(struct sru_dev *dev, void *p, size_t bytes)
         memset((char *)p + i, 0, sru_min(PIECE, bytes - i));
 }
 
+static uint64_t cpu_left(struct sru_dev *dev)
+{
+    (void)dev;
+    return 0;
+}
+
 /* ---- Workspace -------------------------------------------------------------------------- */
 
 static size_t cpu_work(struct sru_dev *dev, const struct sru_shape *s)
@@ -222,6 +228,7 @@ static const struct sru_ops cpu_ops = {
     .get_act = cpu_get_act,
     .copy = cpu_copies,
     .zero = cpu_zero,
+    .left = cpu_left,
     .kept_attend = sru_cpu_kept_attend,
     .kept_recur = sru_cpu_kept_recur,
     .work = cpu_work,

@@ -84,6 +84,11 @@ void sru_lm_prepare(struct sru_lm *lm)
     lm->prepared = true;
 }
 
+uint64_t sru_lm_bytes(const struct sru_lm *lm)
+{
+    return (lm->g ? 2 : 1) * (uint64_t)lm->params.arena * sizeof *lm->w + sru_lm_operand_bytes(lm, lm->g ? SRU_USE_TRAIN : SRU_USE_READ);
+}
+
 /* ---- Opening -------------------------------------------------------------------------------------- */
 
 sru_status sru_lm_open(struct sru_lm *lm, const struct sru_config *c, struct sru_dev *dev, enum sru_use use,

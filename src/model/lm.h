@@ -49,6 +49,8 @@ size_t sru_lm_n_matrices(const struct sru_lm *lm);
 struct sru_matrix_plan sru_lm_matrix_plan(const struct sru_lm *lm, size_t i, enum sru_use use);
 /* Bytes of the operand copies of a model of some use; it needs a configuration, parameters and device only. */
 uint64_t sru_lm_operand_bytes(const struct sru_lm *lm, enum sru_use use);
+/* Bytes of a model that is open to train or to read: weights, gradients, operand copies. */
+uint64_t sru_lm_bytes(const struct sru_lm *lm);
 /* The weight at an offset of the arena, and matrix i of the list above. */
 struct sru_weight sru_lm_weight(const struct sru_lm *lm, size_t offset);
 struct sru_weight sru_lm_matrix(const struct sru_lm *lm, size_t i);

@@ -126,8 +126,8 @@ static sru_status open_model(struct run *r, struct sru_error *err)
     c.vocab = r->vocab.size;
     if ((status = sru_config_check(&c, err)) || (status = sru_streams_open(&streams, &r->vocab, r->parts[0], s->batch, s->unroll, err))
         || (status = sru_lm_open(&r->lm, &c, r->dev, SRU_USE_TRAIN, err))
-        || (status = sru_net_open(&r->reader, &r->lm, 1, c.window, c.window, false, false, err))
-        || (status = sru_trainer_open(&r->trainer, &r->lm, &streams, &s->optimizer, s->clip, s->seed, err)))
+        || (status = sru_trainer_open(&r->trainer, &r->lm, &streams, &s->optimizer, s->clip, s->seed, err))
+        || (status = sru_net_open(&r->reader, &r->lm, 1, c.window, c.window, false, false, err)))
         return status;
     return s->resume ? load(r, err) : sru_lm_init(&r->lm, s->seed, err);
 }
@@ -139,7 +139,12 @@ static sru_status begin(struct run *r, struct sru_error *err)
     if ((status = check_fingerprint(r, err)) || (status = open_model(r, err)))
         return status;
     r->saved = r->earlier;
-    r->watcher->begin(r->watcher->context, &r->lm.config, r->lm.params.count, r->parts[0].size, r->parts[1].size, r->parts[2].size);
+    const struct sru_beginning beginning = {
+        .config = &r->lm.config, .parameters = r->lm.params.count,
+        .memory = sru_lm_bytes(&r->lm) + sru_net_bytes(&r->reader) + sru_trainer_bytes(&r->lm, r->s->batch, r->s->unroll, &r->s->optimizer),
+        .train = r->parts[0].size, .valid = r->parts[1].size, .test = r->parts[2].size,
+    };
+    r->watcher->begin(r->watcher->context, &beginning);
     return sru_metrics_open(&r->metrics, r->directory.metrics, r->trainer.step, err);
 }
 

@@ -37,9 +37,16 @@ struct sru_report {
     bool     best;
 };
 
+/* What is known before the first step. */
+struct sru_beginning {
+    const struct sru_config *config;
+    uint64_t parameters, memory;       /* memory: bytes on the device */
+    size_t   train, valid, test;       /* bytes of text */
+};
+
 struct sru_watcher {
     void *context;
-    void (*begin)(void *context, const struct sru_config *, uint64_t parameters, size_t train, size_t valid, size_t test);
+    void (*begin)(void *context, const struct sru_beginning *);
     void (*report)(void *context, const struct sru_report *);
     bool (*stop)(void *context);       /* asked between steps: save and end the session? */
 };

@@ -16,6 +16,43 @@ static sru_status open_muon(struct sru_trainer *t, struct sru_error *err)
     return status ? status : dev->ops->reserve(dev, &shape, err);
 }
 
+uint64_t sru_trainer_bytes(struct sru_lm *lm, size_t B, size_t T, const struct sru_optimizer *optimizer)
+{
+    struct sru_net net;
+
+    if (sru_net_plan(&net, lm, B, T, T, true, false, NULL))
+        return 0;
+    struct sru_shape shape = sru_net_shape(&net);
+    shape.muon = optimizer->kind == SRU_MUON;
+    const uint64_t bytes = sru_net_bytes(&net) + lm->dev->ops->work(lm->dev, &shape) + 2 * (uint64_t)lm->params.arena * sizeof(float);
+    sru_net_close(&net);
+    return bytes;
+}
+
+/* Before anything is allocated, where the device says what it has left. */
+static sru_status check_memory(struct sru_lm *lm, size_t B, size_t T, const struct sru_optimizer *optimizer, struct sru_error *err)
+{
+    const uint64_t left = lm->dev->ops->left(lm->dev), need = sru_trainer_bytes(lm, B, T, optimizer);
+    size_t fits = 0, not = B;   /* so many streams do, and do not */
+
+    if (left == 0 || (need > 0 && need <= left))
+        return SRU_OK;
+    while (not - fits > 1) {
+        const size_t half = fits + (not - fits) / 2;
+        const uint64_t bytes = sru_trainer_bytes(lm, half, T, optimizer);
+
+        if (bytes > 0 && bytes <= left)
+            fits = half;
+        else
+            not = half;
+    }
+    if (fits > 0)
+        return sru_fail(err, SRU_ENOMEM, "out of memory: training needs %llu MB more, and %llu MB are left; --batch %zu instead of %zu "
+                        "would fit", (unsigned long long)(need >> 20), (unsigned long long)(left >> 20), fits, B);
+    return sru_fail(err, SRU_ENOMEM, "out of memory: even one stream of %zu positions does not fit in the %llu MB that are left; "
+                    "give a smaller --unroll than %zu", T, (unsigned long long)(left >> 20), T);
+}
+
 sru_status sru_trainer_open(struct sru_trainer *t, struct sru_lm *lm, const struct sru_streams *streams,
                             const struct sru_optimizer *optimizer, double clip, uint64_t seed, struct sru_error *err)
 {
@@ -24,7 +61,7 @@ sru_status sru_trainer_open(struct sru_trainer *t, struct sru_lm *lm, const stru
     sru_status status;
 
     *t = (struct sru_trainer){ .lm = lm, .streams = *streams, .optimizer = *optimizer, .clip = clip };
-    if ((status = sru_net_open(&t->net, lm, B, T, T, true, false, err)))
+    if ((status = check_memory(lm, B, T, optimizer, err)) || (status = sru_net_open(&t->net, lm, B, T, T, true, false, err)))
         return status;
     t->net.seed = seed;
     if (optimizer->kind == SRU_MUON && (status = open_muon(t, err))) {

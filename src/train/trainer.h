@@ -22,7 +22,15 @@ struct sru_trainer {
     float   *nll;
 };
 
-/* @param seed  of the dropout masks.  SRU_ENOMEM, SRU_EFORMAT (text too short). */
+/*
+ * Bytes of the device's memory that a trainer takes of B streams of T positions, besides the model's own; `lm` needs a
+ * configuration, parameters and device only.  0: more than can be.
+ */
+uint64_t sru_trainer_bytes(struct sru_lm *lm, size_t B, size_t T, const struct sru_optimizer *);
+/*
+ * @param seed  of the dropout masks.
+ * @return SRU_ENOMEM: the message says how many streams would fit; SRU_EFORMAT (text too short)
+ */
 sru_status sru_trainer_open(struct sru_trainer *t, struct sru_lm *lm, const struct sru_streams *streams,
                             const struct sru_optimizer *optimizer, double clip, uint64_t seed, struct sru_error *err);
 void sru_trainer_close(struct sru_trainer *t);
