@@ -19,6 +19,7 @@
 #define SRU_OPS_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "src/error.h"
 
@@ -261,6 +262,33 @@ static inline const sru_act *sru_from(const struct sru_dev *dev, const sru_act *
 
 /* Storage of activations and of the products' operands; auto: bf16 where the processor multiplies it. */
 enum sru_precision { SRU_PRECISION_AUTO, SRU_PRECISION_F32, SRU_PRECISION_BF16 };
+
+/* Row t of stream b. */
+static inline sru_act *sru_row(const struct sru_dev *dev, struct sru_rows r, size_t b, size_t t, size_t columns)
+{
+    return sru_at(dev, r.p, b * r.stride + t * columns);
+}
+
+/* `rows` rows of each of B streams: where they are dense one block of all of them, else a block for each stream. */
+struct sru_blocks {
+    size_t n, rows;
+};
+
+static inline struct sru_blocks sru_blocks_of(size_t B, size_t rows, bool dense)
+{
+    return dense ? (struct sru_blocks){ 1, B * rows } : (struct sru_blocks){ B, rows };
+}
+
+static inline bool sru_mask_is_on(const struct sru_mask *m)
+{
+    return m->given || m->rate > 0;
+}
+
+/* Any other device queues its work, and has memory of its own. */
+static inline bool sru_is_cpu(const struct sru_dev *dev)
+{
+    return strcmp(dev->name, "cpu") == 0;
+}
 
 /*
  * Open the processor.  @param kernels  an instruction set (simd/kernels.h), or NULL for $SRU_CPU or the best that runs here.

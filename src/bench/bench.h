@@ -2,8 +2,6 @@
 #ifndef SRU_BENCH_BENCH_H
 #define SRU_BENCH_BENCH_H
 
-#include <string.h>
-
 #include "src/model/lm.h"
 
 /* ---- Time (measure.c) ----------------------------------------------------------------------- */
@@ -21,10 +19,17 @@ struct sru_spread {
 sru_status sru_measure(double seconds, sru_status (*work)(void *of, struct sru_error *), void *of, struct sru_spread *out,
                        struct sru_error *err);
 
-/* Any other device queues its work and is measured by its operators alone. */
-static inline bool sru_bench_on_cpu(const struct sru_dev *dev)
+/* ---- Numbers ----------------------------------------------------------------------------------- */
+
+#define SRU_RANDOM_SEED UINT64_C(88172645463325252)
+
+/* A random byte (xorshift64): the same ones in every run. */
+static inline uint8_t sru_random_byte(uint64_t *state)
 {
-    return strcmp(dev->name, "cpu") == 0;
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return (uint8_t)(*state >> 56);
 }
 
 /* ---- The machine (machine.c, memory.c) --------------------------------------------------------- */

@@ -53,14 +53,10 @@ enum { DRAWN = 1 << 20 };   /* they repeat */
 static float *draw(void)
 {
     float *x = malloc(DRAWN * sizeof *x);
-    uint64_t state = 88172645463325252u;
+    uint64_t state = SRU_RANDOM_SEED;
 
-    for (size_t i = 0; x && i < DRAWN; i++) {   /* xorshift64 */
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        x[i] = (float)(state >> 56) / 128 - 1;
-    }
+    for (size_t i = 0; x && i < DRAWN; i++)
+        x[i] = (float)sru_random_byte(&state) / 128 - 1;
     return x;
 }
 

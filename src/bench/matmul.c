@@ -87,7 +87,7 @@ sru_status sru_matmuls_measure(const struct sru_bench_model *m, struct sru_dev *
             struct sru_matmul *is = &out->is[i][precision];
             const double all = (double)p->count * sru_product_flops(p), each = seconds / (double)out->n;
 
-            status = sru_bench_on_cpu(dev) ? sru_matmul_measure(p, precision == SRU_BF16, each, is, err)
+            status = sru_is_cpu(dev) ? sru_matmul_measure(p, precision == SRU_BF16, each, is, err)
                                            : sru_device_matmul(dev, p, precision == SRU_BF16, each, is, err);
             flops += all;
             time += all / is->rate;

@@ -85,7 +85,7 @@ static void timed_zero(struct sru_dev *dev, void *p, size_t bytes)
 
 void sru_ops_timing_begin(struct sru_ops_timing *t, struct sru_dev *dev, struct sru_op_times *times)
 {
-    *t = (struct sru_ops_timing){ .ops = *dev->ops, .inner = dev->ops, .times = times, .queues = !sru_bench_on_cpu(dev) };
+    *t = (struct sru_ops_timing){ .ops = *dev->ops, .inner = dev->ops, .times = times, .queues = !sru_is_cpu(dev) };
 #define REPLACE(name, args, op, direction) t->ops.name = timed_##name;
     OPERATORS(REPLACE)
     t->ops.sumsq = timed_sumsq;

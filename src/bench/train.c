@@ -17,26 +17,15 @@ struct bench {
     char *text;
 };
 
-/* xorshift64: whatever bytes, the same in every run. */
-static void fill(char *text, size_t n)
-{
-    uint64_t x = 88172645463325252u;
-
-    for (size_t i = 0; i < n; i++) {
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        text[i] = (char)(x >> 56);
-    }
-}
-
 static sru_status open_text(struct bench *b, const struct sru_bench_model *m, struct sru_streams *streams, struct sru_error *err)
 {
     const size_t size = SEGMENTS * m->B * m->T + 1;
+    uint64_t state = SRU_RANDOM_SEED;
 
     if (!(b->text = malloc(size)))
         return sru_fail(err, SRU_ENOMEM, "out of memory for a text");
-    fill(b->text, size);
+    for (size_t i = 0; i < size; i++)
+        b->text[i] = (char)sru_random_byte(&state);
     b->vocab.size = VOCABULARY;
     for (int i = 0; i < VOCABULARY; i++)
         b->vocab.symbols[i] = (uint8_t)(b->vocab.ids[i] = i);
@@ -100,7 +89,7 @@ static sru_status measure(struct sru_trainer *t, struct sru_dev *dev, double sec
 {
     struct sru_spread slowed;
 
-    if (sru_bench_on_cpu(dev))
+    if (sru_is_cpu(dev))
         return measure_operators(t, dev, seconds, &out->step, out, err);
     const sru_status status = sru_measure(seconds, step, t, &out->step, err);
     return status ? status : measure_operators(t, dev, seconds, &slowed, out, err);

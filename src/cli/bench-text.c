@@ -32,7 +32,7 @@ void sru_bench_print_host(const struct sru_bench_host *h)
 
     printf("processor  %s, %ld online, load %.1f\n", m->cpu, m->cpus, m->load);
     printf("program    sru-lm %s, %s, matrix products by %s\n", sru_version(), m->compiler, m->library);
-    if (sru_bench_on_cpu(h->dev)) {
+    if (sru_is_cpu(h->dev)) {
         printf("device     %s, %s, %s kernels, %s\n", h->dev->name, threads(h->dev->threads, words), h->dev->kernels, precision);
         printf("memory     %.1f GB/s, with one thread %.1f: a = b + s c, three arrays of %zu MB\n", h->memory[1] / 1e9,
                h->memory[0] / 1e9, h->array_bytes >> 20);
@@ -128,7 +128,7 @@ static void print_generation(const struct sru_bench_host *h, const struct sru_be
     char words[24];
 
     printf("\n  generation  %.0f tokens/s (quartiles %.0f to %.0f), %s, window %zu\n", 1 / token->median, 1 / token->high,
-           1 / token->low, sru_bench_on_cpu(h->dev) ? threads(f->generation.threads, words) : h->dev->name, f->model.config.window);
+           1 / token->low, sru_is_cpu(h->dev) ? threads(f->generation.threads, words) : h->dev->name, f->model.config.window);
     printf("              %.1f MB of weights, keys and values a token: %.0f %% of the memory rate\n", bytes / 1e6,
            100 * bytes / token->median / h->memory[f->generation.threads > 1]);
 }

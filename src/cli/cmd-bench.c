@@ -96,7 +96,7 @@ static sru_status measure_gpu(struct sru_bench_host *h, struct sru_dev *dev, dou
 static sru_status measure_host(struct sru_bench_host *h, struct sru_dev *dev, double seconds, struct sru_error *err)
 {
     *h = (struct sru_bench_host){ .dev = dev, .machine = sru_machine_describe() };
-    const sru_status status = sru_bench_on_cpu(dev) ? measure_processor(h, seconds, err) : measure_gpu(h, dev, seconds, err);
+    const sru_status status = sru_is_cpu(dev) ? measure_processor(h, seconds, err) : measure_gpu(h, dev, seconds, err);
     say("", "");
     return status;
 }
@@ -115,7 +115,7 @@ static sru_status measure_preset(struct sru_bench_figures *f, const struct setti
         return status;
     say("recurrence", m->name);
     f->recurrence.elements = 0;
-    if (sru_bench_on_cpu(dev) && (status = sru_bench_scan(m, dev, s->seconds, &f->recurrence, err)))
+    if (sru_is_cpu(dev) && (status = sru_bench_scan(m, dev, s->seconds, &f->recurrence, err)))
         return status;
     say("generation", m->name);
     status = sru_bench_generate(m, dev, threads, s->seconds, &f->generation, err);

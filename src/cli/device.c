@@ -12,6 +12,16 @@
 #include "src/cli/cli.h"
 #include "src/ops.h"
 
+/* The first GPU where there is any, else -1. */
+static int first_gpu(void)
+{
+#ifdef SRU_HAVE_CUDA
+    return sru_cuda_count() > 0 ? 0 : -1;
+#else
+    return -1;
+#endif
+}
+
 /* The GPU that a name means, from 0 on; -1: the processor. */
 static sru_status parse_device(const char *name, const char *cpu, int *gpu, struct sru_error *err)
 {
@@ -19,19 +29,14 @@ static sru_status parse_device(const char *name, const char *cpu, int *gpu, stru
 
     *gpu = -1;
     if (!name || strcmp(name, "auto") == 0) {
-#ifdef SRU_HAVE_CUDA
-        *gpu = !cpu && sru_cuda_count() > 0 ? 0 : -1;
-#else
-        (void)cpu;
-#endif
+        *gpu = cpu ? -1 : first_gpu();
         return SRU_OK;
     }
     if (strcmp(name, "cpu") == 0)
         return SRU_OK;
-    if (strncmp(name, "cuda", 4) != 0 || (name[4] && (name[4] != ':' || name[5] < '0' || name[5] > '9')))
-        return sru_fail(err, SRU_EINVAL, "option '--device': '%.40s' is none: give auto, cpu, cuda or cuda:N", name);
-    const long n = name[4] ? strtol(name + 5, &end, 10) : 0;
-    if (name[4] && (*end || n > 1000))
+    const bool numbered = strncmp(name, "cuda:", 5) == 0 && name[5] >= '0' && name[5] <= '9';
+    const long n = numbered ? strtol(name + 5, &end, 10) : 0;
+    if (numbered ? *end || n > 1000 : strcmp(name, "cuda") != 0)
         return sru_fail(err, SRU_EINVAL, "option '--device': '%.40s' is none: give auto, cpu, cuda or cuda:N", name);
     *gpu = (int)n;
     return SRU_OK;

@@ -1,8 +1,6 @@
 /* A model file on a device: see load.h. */
 #include "config.h"
 
-#include <string.h>
-
 #include "src/cli/load.h"
 
 int sru_load(struct sru_loaded *x, const struct sru_cmd *cmd, const char *path, const struct sru_device_settings *s,
@@ -22,7 +20,7 @@ int sru_load(struct sru_loaded *x, const struct sru_cmd *cmd, const char *path, 
     if (!(status = sru_lm_open(&x->lm, &x->file.config, x->dev, use, &err)))
         status = sru_model_file_weights(&x->file, &x->lm, &err);
     /* Only the processor reads 8 bits; another device computes with the same values. */
-    if (!status && use == SRU_USE_DECODE_INT8 && strcmp(x->dev->name, "cpu") != 0)
+    if (!status && use == SRU_USE_DECODE_INT8 && !sru_is_cpu(x->dev))
         status = sru_lm_quantize(&x->lm, &err);
     if (!status)
         return SRU_EXIT_OK;

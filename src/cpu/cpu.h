@@ -35,12 +35,6 @@ static inline struct sru_cpu *sru_cpu_of(struct sru_dev *dev)
     return (struct sru_cpu *)dev;
 }
 
-/* Row t of stream b. */
-static inline sru_act *sru_row(const struct sru_cpu *cpu, struct sru_rows r, size_t b, size_t t, size_t columns)
-{
-    return sru_at(&cpu->dev, r.p, b * r.stride + t * columns);
-}
-
 /* Bytes that one thread reads sooner than a second one wakes. */
 enum { SRU_ALONE = 1 << 18 };
 
@@ -74,11 +68,6 @@ static inline int sru_threads(const struct sru_cpu *cpu)
                 __VA_ARGS__;                                                        \
         }                                                                           \
     } while (0)
-
-static inline bool sru_mask_is_on(const struct sru_mask *m)
-{
-    return m->given || m->rate > 0;
-}
 
 /* The factors of a row: in the caller's room, or where they are given; NULL where nothing is dropped. */
 static inline const float *sru_mask_row(const struct sru_cpu *cpu, const struct sru_mask *m, size_t row,

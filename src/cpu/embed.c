@@ -16,7 +16,7 @@ static void embed_row(const struct sru_cpu *cpu, const struct sru_embed *s, size
 {
     cpu->k->embed(s->d, s->table.w + (size_t)s->tokens[n] * s->d,
                   sru_mask_row(cpu, &s->mask, n, s->d, cpu->work + (size_t)omp_get_thread_num() * s->d),
-                  sru_row(cpu, s->x, n / s->T, n % s->T, s->d));
+                  sru_row(&cpu->dev, s->x, n / s->T, n % s->T, s->d));
 }
 
 void sru_cpu_embed(struct sru_dev *dev, const struct sru_embed *s)
@@ -30,7 +30,7 @@ static void mask_rows(const struct sru_cpu *cpu, const struct sru_embed *s)
 {
 #pragma omp parallel for schedule(static) num_threads(sru_threads(cpu))
     for (size_t n = 0; n < s->B * s->T; n++) {
-        sru_act *dx = sru_row(cpu, s->dx, n / s->T, n % s->T, s->d);
+        sru_act *dx = sru_row(&cpu->dev, s->dx, n / s->T, n % s->T, s->d);
         float *room = cpu->work + (size_t)omp_get_thread_num() * s->d;
 
         cpu->k->mask(s->d, dx, sru_mask_row(cpu, &s->mask, n, s->d, room), dx);

@@ -85,42 +85,32 @@ size_t sru_cpu_linear_work(const struct sru_cpu *cpu, const struct sru_shape *s)
     return s->train ? sru_max(sru_cpu_gradient_work(cpu, rows, s->p, s->d), sru_cpu_gradient_work(cpu, rows, 2 * s->p, s->p)) : 0;
 }
 
-/* Rows of all streams are one matrix, or are taken stream by stream. */
-struct blocks {
-    size_t n, rows;
-};
-
-static struct blocks blocks(size_t B, size_t rows, bool dense)
-{
-    return dense ? (struct blocks){ 1, B * rows } : (struct blocks){ B, rows };
-}
-
 void sru_cpu_linear(struct sru_dev *dev, const struct sru_linear *s)
 {
     struct sru_cpu *cpu = sru_cpu_of(dev);
     const struct sru_cpu_operand *o = s->w.operand;
-    const struct blocks k = blocks(s->B, s->rows, s->x.stride == s->rows * s->in && s->y.stride == s->rows * s->out);
+    const struct sru_blocks k = sru_blocks_of(s->B, s->rows, s->x.stride == s->rows * s->in && s->y.stride == s->rows * s->out);
 
     if (o->panels && s->rows == 1) {   /* the streams' rows, wherever they are, share what is read */
         sru_cpu_decode(cpu, o, s->B, s->x.p, s->x.stride, s->y.p, NULL, s->y.stride);
         return;
     }
     for (size_t b = 0; b < k.n; b++)
-        sru_cpu_forward(cpu, &s->w, k.rows, sru_row(cpu, s->x, b, 0, s->in), sru_row(cpu, s->y, b, 0, s->out));
+        sru_cpu_forward(cpu, &s->w, k.rows, sru_row(&cpu->dev, s->x, b, 0, s->in), sru_row(&cpu->dev, s->y, b, 0, s->out));
 }
 
 void sru_cpu_linear_back(struct sru_dev *dev, const struct sru_linear *s)
 {
     struct sru_cpu *cpu = sru_cpu_of(dev);
     const size_t rows = s->rows - s->skip;
-    const struct blocks k = blocks(s->B, s->rows, s->x.stride == s->rows * s->in && s->dy.stride == s->rows * s->out);
+    const struct sru_blocks k = sru_blocks_of(s->B, s->rows, s->x.stride == s->rows * s->in && s->dy.stride == s->rows * s->out);
 
     for (size_t b = 0; b < k.n; b++)
-        sru_cpu_gradient(cpu, &s->w, k.rows, sru_row(cpu, s->x, b, 0, s->in), sru_row(cpu, s->dy, b, 0, s->out), b > 0,
+        sru_cpu_gradient(cpu, &s->w, k.rows, sru_row(&cpu->dev, s->x, b, 0, s->in), sru_row(&cpu->dev, s->dy, b, 0, s->out), b > 0,
                          (sru_act *)cpu->work);
     if (!s->dx.p)
         return;
-    const struct blocks kx = blocks(s->B, rows, s->skip == 0 && s->dy.stride == rows * s->out && s->dx.stride == rows * s->in);
+    const struct sru_blocks kx = sru_blocks_of(s->B, rows, s->skip == 0 && s->dy.stride == rows * s->out && s->dx.stride == rows * s->in);
     for (size_t b = 0; b < kx.n; b++)
-        sru_cpu_back(cpu, &s->w, kx.rows, sru_row(cpu, s->dy, b, s->skip, s->out), s->add_dx, sru_row(cpu, s->dx, b, 0, s->in));
+        sru_cpu_back(cpu, &s->w, kx.rows, sru_row(&cpu->dev, s->dy, b, s->skip, s->out), s->add_dx, sru_row(&cpu->dev, s->dx, b, 0, s->in));
 }

@@ -20,8 +20,8 @@ static struct sru_norm_row row_of(const struct sru_cpu *cpu, const struct sru_no
     const size_t b = n / s->T, t = n % s->T;
 
     return (struct sru_norm_row){
-        .n = s->cols, .alpha = s->a.p ? s->alpha.w[0] : 0, .a = s->a.p ? sru_row(cpu, s->a, b, t, s->cols) : NULL,
-        .r = sru_row(cpu, s->r, b, t, s->cols), .gamma = s->gamma.w, .beta = s->beta.w,
+        .n = s->cols, .alpha = s->a.p ? s->alpha.w[0] : 0, .a = s->a.p ? sru_row(&cpu->dev, s->a, b, t, s->cols) : NULL,
+        .r = sru_row(&cpu->dev, s->r, b, t, s->cols), .gamma = s->gamma.w, .beta = s->beta.w,
         .m = sru_mask_row(cpu, &s->mask, n, s->cols, room + s->cols), .room = room,
     };
 }
@@ -31,7 +31,7 @@ static void norm_row(const struct sru_cpu *cpu, const struct sru_norm *s, size_t
     float unused[2];
     struct sru_norm_row k = row_of(cpu, s, n, cpu->work + (size_t)omp_get_thread_num() * 2 * s->cols);
 
-    k.y = sru_row(cpu, s->y, n / s->T, n % s->T, s->cols);
+    k.y = sru_row(&cpu->dev, s->y, n / s->T, n % s->T, s->cols);
     k.stats = s->stats ? s->stats + 2 * n : unused;
     cpu->k->norm(&k);
 }
@@ -58,9 +58,9 @@ void sru_cpu_norm_back(struct sru_dev *dev, const struct sru_norm *s)
             struct sru_norm_row k = row_of(cpu, s, n, room);
 
             k.stats = s->stats ? s->stats + 2 * n : NULL;
-            k.dy = sru_row(cpu, s->dy, n / s->T, n % s->T, cols);
-            k.da = s->a.p ? sru_row(cpu, s->da, n / s->T, n % s->T, cols) : NULL;
-            k.dr = sru_row(cpu, s->dr, n / s->T, n % s->T, cols);
+            k.dy = sru_row(&cpu->dev, s->dy, n / s->T, n % s->T, cols);
+            k.da = s->a.p ? sru_row(&cpu->dev, s->da, n / s->T, n % s->T, cols) : NULL;
+            k.dr = sru_row(&cpu->dev, s->dr, n / s->T, n % s->T, cols);
             k.add_dr = s->add_dr;
             k.dgamma = sum;
             k.dbeta = sum + cols;

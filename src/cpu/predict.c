@@ -54,7 +54,7 @@ static void move_row(const struct sru_cpu *cpu, const struct sru_predict *s, con
 {
     const size_t n = k->from + i;
     sru_act *mine = sru_at(&cpu->dev, k->h, i * s->d);
-    sru_act *outer = sru_row(cpu, back ? s->dh : s->h, n / s->T, n % s->T, s->d);
+    sru_act *outer = sru_row(&cpu->dev, back ? s->dh : s->h, n / s->T, n % s->T, s->d);
     const float *m = sru_mask_row(cpu, &s->mask, n, s->d, k->rooms + (size_t)omp_get_thread_num() * s->d);
 
     cpu->k->mask(s->d, back ? mine : outer, m, back ? outer : mine);

@@ -67,11 +67,10 @@ static struct sru_scan scan_of(const struct sru_cpu *cpu, const struct sru_recur
 /* The product with all rows at once, or stream by stream. */
 static void product(struct sru_cpu *cpu, const struct sru_recur *s, sru_act *u)
 {
-    const bool dense = s->a.stride == s->T * s->p;
-    const size_t n = dense ? 1 : s->B, rows = dense ? s->B * s->T : s->T;
+    const struct sru_blocks k = sru_blocks_of(s->B, s->T, s->a.stride == s->T * s->p);
 
-    for (size_t b = 0; b < n; b++)
-        sru_cpu_forward(cpu, &s->w3, rows, sru_row(cpu, s->a, b, 0, s->p), sru_at(&cpu->dev, u, b * s->T * 3 * s->d));
+    for (size_t b = 0; b < k.n; b++)
+        sru_cpu_forward(cpu, &s->w3, k.rows, sru_row(&cpu->dev, s->a, b, 0, s->p), sru_at(&cpu->dev, u, b * s->T * 3 * s->d));
 }
 
 /* Part i of all streams' units, of this size. */
@@ -100,14 +99,13 @@ void sru_cpu_recur(struct sru_dev *dev, const struct sru_recur *s)
 /* Gradients of the products: dW3 = dU^T a and da = dU W3. */
 static void product_back(struct sru_cpu *cpu, const struct sru_recur *s, sru_act *du, sru_act *room)
 {
-    const bool dense = s->a.stride == s->T * s->p && s->da.stride == s->T * s->p;
-    const size_t n = dense ? 1 : s->B, rows = dense ? s->B * s->T : s->T;
+    const struct sru_blocks k = sru_blocks_of(s->B, s->T, s->a.stride == s->T * s->p && s->da.stride == s->T * s->p);
 
-    for (size_t b = 0; b < n; b++) {
+    for (size_t b = 0; b < k.n; b++) {
         const sru_act *rows_of_b = sru_at(&cpu->dev, du, b * s->T * 3 * s->d);
 
-        sru_cpu_gradient(cpu, &s->w3, rows, sru_row(cpu, s->a, b, 0, s->p), rows_of_b, b > 0, room);
-        sru_cpu_back(cpu, &s->w3, rows, rows_of_b, false, sru_row(cpu, s->da, b, 0, s->p));
+        sru_cpu_gradient(cpu, &s->w3, k.rows, sru_row(&cpu->dev, s->a, b, 0, s->p), rows_of_b, b > 0, room);
+        sru_cpu_back(cpu, &s->w3, k.rows, rows_of_b, false, sru_row(&cpu->dev, s->da, b, 0, s->p));
     }
 }
 
