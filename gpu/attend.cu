@@ -6,10 +6,6 @@
 
 #include "gpu/attend.cuh"
 
-extern "C" {
-#include "src/size.h"
-}
-
 typedef struct sru_cuda_part part;
 
 /* ---- Workspace ------------------------------------------------------------------------------ */

@@ -1,6 +1,5 @@
 /* Sums of columns: of groups of rows, then of the groups. */
 #include "gpu/device.cuh"
-#include "src/size.h"
 
 enum {
     ACROSS = 32, DOWN = 8,      /* a block's threads: columns, and rows at a time */

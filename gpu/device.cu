@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "gpu/device.cuh"
+#include "simd/philox.h"
 
 void sru_cuda_check(struct sru_cuda *cuda, cudaError_t error, const char *what)
 {
@@ -14,11 +15,9 @@ void sru_cuda_check(struct sru_cuda *cuda, cudaError_t error, const char *what)
 
 struct sru_cuda_mask sru_cuda_mask_of(const struct sru_mask *m)
 {
-    const float halves = m->rate * 65536.0f + 0.5f;   /* sru_philox_limit, simd/philox.h */
-
     return (struct sru_cuda_mask){
-        .given = m->given, .on = sru_cuda_mask_is_on(m), .keep = 1.0f / (1.0f - m->rate),
-        .limit = (uint32_t)(halves < 65535.0f ? halves : 65535.0f) << 16, .step = m->step, .site = m->layer << 8 | m->site,
+        .given = m->given, .on = sru_mask_is_on(m), .keep = 1.0f / (1.0f - m->rate),
+        .limit = sru_philox_limit(m->rate), .step = m->step, .site = m->layer << 8 | m->site,
         .seed = m->seed,
     };
 }

@@ -13,6 +13,7 @@
 extern "C" {
 #include "gpu/cuda.h"
 #include "src/ops.h"
+#include "src/size.h"
 }
 
 struct sru_cuda {
@@ -54,6 +55,9 @@ __device__ inline float sru_load(const __nv_bfloat16 *p) { return __bfloat162flo
 __device__ inline void sru_store(float *p, float x) { *p = x; }
 __device__ inline void sru_store(__nv_bfloat16 *p, float x) { *p = __float2bfloat16_rn(x); }
 
+/* 0 for what would soon be denormal, as the CPU has it. */
+__device__ inline float sru_flushed(float x) { return fabsf(x) < 1e-37f ? 0.0f : x; }
+
 /* struct sru_rows, typed. */
 template <typename A> struct rows_of {
     A *p;
@@ -65,11 +69,6 @@ template <typename A> struct rows_of {
 };
 
 /* ---- Masks: the CPU's, element by element (simd/philox.h) ---------------------------------------- */
-
-static inline bool sru_cuda_mask_is_on(const struct sru_mask *m)
-{
-    return m->given || m->rate > 0;
-}
 
 /* A mask ready for kernels: pass it by value. */
 struct sru_cuda_mask {
@@ -136,25 +135,27 @@ template <typename X> __device__ inline X sru_block_sum(X x)   /* float or doubl
     return x;
 }
 
+/* The larger; NaN where either is. */
+__device__ inline float sru_larger(float x, float y)
+{
+    return y > x || y != y ? y : x;
+}
+
 /* The largest over a block; NaN where any is. */
 __device__ inline float sru_block_max(float x)
 {
     __shared__ float part[32];
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
 
-    for (int i = 16; i > 0; i /= 2) {
-        const float y = __shfl_xor_sync(0xffffffffu, x, i);
-        x = y > x || y != y ? y : x;
-    }
+    for (int i = 16; i > 0; i /= 2)
+        x = sru_larger(x, __shfl_xor_sync(0xffffffffu, x, i));
     __syncthreads();
     if (lane == 0)
         part[warp] = x;
     __syncthreads();
     x = lane < warps ? part[lane] : part[0];
-    for (int i = 16; i > 0; i /= 2) {
-        const float y = __shfl_xor_sync(0xffffffffu, x, i);
-        x = y > x || y != y ? y : x;
-    }
+    for (int i = 16; i > 0; i /= 2)
+        x = sru_larger(x, __shfl_xor_sync(0xffffffffu, x, i));
     return x;
 }
 
@@ -169,14 +170,12 @@ template <typename X> void sru_cuda_columns(struct sru_cuda *, size_t rows, size
 /* ---- Products -------------------------------------------------------------------------------------- */
 
 /*
- * c[m,n] = scale * a[m,k] b[k,n] (+ c with `add`), row-major, `batch` times (0 is once) with strides between.  ta, tb: a stands as
- * [k,m], b as [n,k].  Row lengths lda, ldb, ldc of 0 are dense.  Operands are activations; c too, or with c_f32 f32.  With all_f32
- * both operands and c are f32 whatever the device's activations are.
+ * c[m,n] = a[m,k] b[k,n] (+ c with `add`), row-major, `batch` times (0 is once) with strides between.  ta, tb: a stands as [k,m], b as
+ * [n,k].  Row lengths lda, ldb, ldc of 0 are dense.  Operands are activations; c too, or with c_f32 f32.
  */
 struct sru_cuda_product {
     size_t m, n, k, lda, ldb, ldc, batch, a_stride, b_stride, c_stride;
-    bool   ta, tb, add, c_f32, all_f32;
-    float  scale;               /* 0 is 1 */
+    bool   ta, tb, add, c_f32;
 };
 
 void sru_cuda_multiply(struct sru_cuda *, const struct sru_cuda_product *, const void *a, const void *b, void *c);
@@ -194,6 +193,8 @@ void *sru_cuda_operand_open(struct sru_dev *, size_t in, size_t out, bool in_fir
 size_t sru_cuda_operand_bytes(struct sru_dev *, size_t in, size_t out, enum sru_use);
 void sru_cuda_operand_close(struct sru_dev *, void *);
 void sru_cuda_prepare(struct sru_dev *, const struct sru_weight *);
+/* The values that products take. */
+const void *sru_cuda_values(const struct sru_weight *);
 
 /* y [rows,out] = x W^T; dx [rows,in] (+)= dy W; dW (+)= dy^T x, in f32.  All rows are dense. */
 void sru_cuda_forward(struct sru_cuda *, const struct sru_weight *, size_t rows, const sru_act *x, sru_act *y);

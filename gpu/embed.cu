@@ -1,10 +1,6 @@
 /* Embedding and its gradient: rows whose columns are in eights by groups (gpu/groups.cuh), others a column at a time. */
 #include "gpu/groups.cuh"
 
-extern "C" {
-#include "src/size.h"
-}
-
 template <typename A> struct embed_args {
     size_t N, T, d;
     const int32_t *tokens;
@@ -13,23 +9,10 @@ template <typename A> struct embed_args {
     struct sru_cuda_mask mask;
 };
 
-/* x times the mask's factors of group g of a row. */
-__device__ static void mask_group(const struct sru_cuda_mask &m, size_t row, size_t g, size_t cols, float (&x)[SRU_GROUP])
-{
-    uint32_t words[4];
-
-    if (!m.on)
-        return;
-    sru_group_words(m, row, g, cols, words);
-    for (int i = 0; i < SRU_GROUP; i++)
-        x[i] *= sru_group_factor(m, words, i);
-}
-
 /* Whether all rows, and the mask, go by groups. */
 template <typename A> static bool in_groups(const embed_args<A> &s)
 {
-    return s.d % SRU_GROUP == 0 && s.rows.stride % 4 == 0 && (uintptr_t)s.rows.p % sizeof(sru_four<A>) == 0
-        && (uintptr_t)s.table % sizeof(float4) == 0 && !s.mask.given;
+    return s.d % SRU_GROUP == 0 && sru_in_fours(s.rows) && (uintptr_t)s.table % sizeof(float4) == 0 && !s.mask.given;
 }
 
 /* ---- Forward: a block a row ------------------------------------------------------------------------ */
@@ -47,10 +30,9 @@ template <typename A> __global__ static void embed_groups(embed_args<A> s)
         float x[SRU_GROUP];
 
         for (int i = 0; i < SRU_GROUP; i++)
-            x[i] = sru_element(four[i / 4], i % 4);
-        mask_group(s.mask, n, g, s.d, x);
-        sru_write_four(y + 4 * g, x);
-        sru_write_four(y + s.d / 2 + 4 * g, x + 4);
+            x[i] = sru_element(four, i);
+        sru_mask_group(s.mask, n, g, s.d, x);
+        sru_write_group(y, g, s.d, x);
     }
 }
 
@@ -66,11 +48,10 @@ template <typename A> static void embed(struct sru_cuda *cuda, const struct sru_
 {
     const embed_args<A> k = { s->B * s->T, s->T, s->d, s->tokens, s->table.w, s->x, sru_cuda_mask_of(&s->mask) };
     const bool groups = in_groups(k);
-    const size_t work = groups ? k.d / SRU_GROUP : k.d, rounds = (work + EMBED_THREADS - 1) / EMBED_THREADS;
 
     if (k.N == 0 || k.d == 0)
         return;
-    const unsigned threads = (unsigned)sru_round_up((work + rounds - 1) / rounds, 32);
+    const unsigned threads = sru_threads_for(groups ? k.d / SRU_GROUP : k.d, EMBED_THREADS);
     if (groups)
         embed_groups<A><<<(unsigned)k.N, threads, 0, cuda->stream>>>(k);
     else
@@ -154,8 +135,8 @@ template <typename A> __device__ static void stage_rows(const embed_args<A> &s, 
         if (r + e * ROWS >= n)
             break;
         for (int i = 0; i < SRU_GROUP; i++)
-            x[i] = sru_element(four[e][i / 4], i % 4);
-        mask_group(s.mask, at[e], g, s.d, x);
+            x[i] = sru_element(four[e], i);
+        sru_mask_group(s.mask, at[e], g, s.d, x);
         sru_write_four(stage[r + e * ROWS] + 4 * q, x);
         sru_write_four(stage[r + e * ROWS] + COLUMNS / 2 + 4 * q, x + 4);
     }

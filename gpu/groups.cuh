@@ -62,6 +62,32 @@ __device__ inline float sru_group_factor(const struct sru_cuda_mask &m, const ui
     return (i < 4 ? c[i] << 16 : c[i - 4]) < m.limit ? 0.0f : m.keep;
 }
 
+/* Times the factors of group g of a row; not of masks that are given. */
+__device__ inline void sru_mask_group(const struct sru_cuda_mask &m, size_t row, size_t g, size_t cols, float (&x)[SRU_GROUP])
+{
+    uint32_t words[4];
+
+    if (!m.on)
+        return;
+    sru_group_words(m, row, g, cols, words);
+    for (int i = 0; i < SRU_GROUP; i++)
+        x[i] *= sru_group_factor(m, words, i);
+}
+
+/* Whether every row, of columns in eights, can be read by fours; so can rows that there are not. */
+template <typename A> inline bool sru_in_fours(const rows_of<A> &rows)
+{
+    return ((uintptr_t)rows.p | rows.stride * sizeof(A)) % sizeof(sru_four<A>) == 0;
+}
+
+/* The threads of a block for as much work, in rounds of at most `most`. */
+inline unsigned sru_threads_for(size_t work, size_t most)
+{
+    const size_t rounds = (work + most - 1) / most;
+
+    return (unsigned)sru_round_up((work + rounds - 1) / rounds, SRU_WARP);
+}
+
 /* ---- Rows in the registers of a team of threads: a warp, or the block ------------------------------------ */
 
 /* Thread i of a team has groups i, i + team and so on. */

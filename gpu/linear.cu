@@ -74,7 +74,7 @@ void sru_cuda_prepare(struct sru_dev *dev, const struct sru_weight *w)
     sru_cuda_launched(cuda, "prepare");
 }
 
-static const void *values(const struct sru_weight *w)
+const void *sru_cuda_values(const struct sru_weight *w)
 {
     const struct sru_cuda_operand *o = (const struct sru_cuda_operand *)w->operand;
 
@@ -88,7 +88,7 @@ void sru_cuda_forward(struct sru_cuda *cuda, const struct sru_weight *w, size_t 
     const struct sru_cuda_operand *o = (const struct sru_cuda_operand *)w->operand;
     const struct sru_cuda_product k = { .m = rows, .n = o->out, .k = o->in, .tb = !o->in_first };
 
-    sru_cuda_multiply(cuda, &k, x, values(w), y);
+    sru_cuda_multiply(cuda, &k, x, sru_cuda_values(w), y);
 }
 
 void sru_cuda_back(struct sru_cuda *cuda, const struct sru_weight *w, size_t rows, const sru_act *dy, bool add, sru_act *dx)
@@ -96,7 +96,7 @@ void sru_cuda_back(struct sru_cuda *cuda, const struct sru_weight *w, size_t row
     const struct sru_cuda_operand *o = (const struct sru_cuda_operand *)w->operand;
     const struct sru_cuda_product k = { .m = rows, .n = o->in, .k = o->out, .tb = o->in_first, .add = add };
 
-    sru_cuda_multiply(cuda, &k, dy, values(w), dx);
+    sru_cuda_multiply(cuda, &k, dy, sru_cuda_values(w), dx);
 }
 
 void sru_cuda_gradient(struct sru_cuda *cuda, const struct sru_weight *w, size_t rows, const sru_act *x, const sru_act *dy, bool add)
@@ -110,28 +110,13 @@ void sru_cuda_gradient(struct sru_cuda *cuda, const struct sru_weight *w, size_t
 
 /* ---- The operator ------------------------------------------------------------------------------------- */
 
-/* Rows of all streams are one matrix, or are taken stream by stream. */
-struct blocks {
-    size_t n, rows;
-};
-
-static struct blocks blocks(size_t B, size_t rows, bool dense)
-{
-    return dense ? (struct blocks){ 1, B * rows } : (struct blocks){ B, rows };
-}
-
-static sru_act *row(const struct sru_cuda *cuda, struct sru_rows r, size_t b, size_t t, size_t cols)
-{
-    return sru_at(&cuda->dev, r.p, b * r.stride + t * cols);
-}
-
 void sru_cuda_linear(struct sru_dev *dev, const struct sru_linear *s)
 {
     struct sru_cuda *cuda = sru_cuda_of(dev);
-    const struct blocks k = blocks(s->B, s->rows, s->x.stride == s->rows * s->in && s->y.stride == s->rows * s->out);
+    const struct sru_blocks k = sru_blocks_of(s->B, s->rows, s->x.stride == s->rows * s->in && s->y.stride == s->rows * s->out);
 
     for (size_t b = 0; b < k.n; b++)
-        sru_cuda_forward(cuda, &s->w, k.rows, row(cuda, s->x, b, 0, s->in), row(cuda, s->y, b, 0, s->out));
+        sru_cuda_forward(cuda, &s->w, k.rows, sru_row(dev, s->x, b, 0, s->in), sru_row(dev, s->y, b, 0, s->out));
 }
 
 /* dx of the rows from `skip` on: of all streams in one batch. */
@@ -148,16 +133,16 @@ static void inputs_back(struct sru_cuda *cuda, const struct sru_linear *s)
         k.a_stride = s->dy.stride;
         k.c_stride = s->dx.stride;
     }
-    sru_cuda_multiply(cuda, &k, row(cuda, s->dy, 0, s->skip, s->out), values(&s->w), s->dx.p);
+    sru_cuda_multiply(cuda, &k, sru_row(&cuda->dev, s->dy, 0, s->skip, s->out), sru_cuda_values(&s->w), s->dx.p);
 }
 
 void sru_cuda_linear_back(struct sru_dev *dev, const struct sru_linear *s)
 {
     struct sru_cuda *cuda = sru_cuda_of(dev);
-    const struct blocks k = blocks(s->B, s->rows, s->x.stride == s->rows * s->in && s->dy.stride == s->rows * s->out);
+    const struct sru_blocks k = sru_blocks_of(s->B, s->rows, s->x.stride == s->rows * s->in && s->dy.stride == s->rows * s->out);
 
     for (size_t b = 0; b < k.n; b++)
-        sru_cuda_gradient(cuda, &s->w, k.rows, row(cuda, s->x, b, 0, s->in), row(cuda, s->dy, b, 0, s->out), b > 0);
+        sru_cuda_gradient(cuda, &s->w, k.rows, sru_row(dev, s->x, b, 0, s->in), sru_row(dev, s->dy, b, 0, s->out), b > 0);
     if (s->dx.p)
         inputs_back(cuda, s);
 }

@@ -1,10 +1,6 @@
 /* Muon (Jordan et al. 2024), matrix by matrix. */
 #include "gpu/device.cuh"
 
-extern "C" {
-#include "src/size.h"
-}
-
 enum { THREADS = 256, ALIGN = 32 /* elements: 64 bytes or more */ };
 
 /* The workspace for a matrix: x and its next value, and squares of the smaller side. */
@@ -41,7 +37,7 @@ __global__ static void momentum(struct sru_muon s, struct sru_muon_matrix x, dou
     for (size_t i = blockIdx.x; i < x.rows; i += gridDim.x)
         for (size_t j = threadIdx.x; j < x.cols; j += THREADS) {
             const size_t at = x.offset + i * x.length + j;
-            const float g = s.g[at], m = ahead(s.momentum, s.clip, g, s.m[at]), now = fabsf(m) < 1e-37f ? 0.0f : m;
+            const float g = s.g[at], m = ahead(s.momentum, s.clip, g, s.m[at]), now = sru_flushed(m);
             const float u = ahead(s.momentum, s.clip, g, now);
 
             s.m[at] = now;
@@ -92,28 +88,15 @@ template <typename A> __global__ static void descend(struct sru_muon_matrix x, f
 
 /* ---- Newton-Schulz ---------------------------------------------------------------------------------------- */
 
-static struct sru_cuda_product product_of(size_t m, size_t n, size_t k)
-{
-    struct sru_cuda_product p = {};
-
-    p.m = m;
-    p.n = n;
-    p.k = k;
-    return p;
-}
-
 /* x = (3.4445 - 4.7750 A + 2.0315 A A) x with A = x x^T; with more rows than columns, of the transpose. */
 template <typename A> static void iterate(struct sru_cuda *cuda, const struct sru_muon_matrix *s, struct room *r)
 {
     const bool tall = s->rows > s->cols;
     const size_t n = sru_min(s->rows, s->cols);
-    struct sru_cuda_product gram = product_of(n, n, tall ? s->rows : s->cols), square = product_of(n, n, n);
-    const struct sru_cuda_product apply = product_of(s->rows, s->cols, n);
+    const struct sru_cuda_product gram = { .m = n, .n = n, .k = tall ? s->rows : s->cols, .ta = tall, .tb = !tall };
+    const struct sru_cuda_product square = { .m = n, .n = n, .k = n, .tb = true }, apply = { .m = s->rows, .n = s->cols, .k = n };
     sru_act *const x = r->x;
 
-    gram.ta = tall;
-    gram.tb = !tall;
-    square.tb = true;
     sru_cuda_multiply(cuda, &gram, x, x, r->a);
     sru_cuda_multiply(cuda, &square, r->a, r->a, r->p);
     polynomial<<<(unsigned)sru_min(n, SRU_CUDA_SUMS), THREADS, 0, cuda->stream>>>(n, (const A *)r->a, (A *)r->p);

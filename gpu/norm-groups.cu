@@ -4,7 +4,6 @@
  */
 #include "gpu/groups.cuh"
 #include "gpu/norm.cuh"
-#include "src/size.h"
 
 enum {
     WARP = SRU_WARP, THREADS = 128, /* of a block; a team is either */
@@ -222,17 +221,12 @@ static int each_of(size_t i)
     return (int)(i < MOST_EACH ? i + 1 : i - MOST_EACH + 2);
 }
 
-template <typename A> static bool is_aligned(const rows_of<A> &rows)
-{
-    return ((uintptr_t)rows.p | rows.stride * sizeof(A)) % (4 * sizeof(A)) == 0;
-}
-
 /* Rows that the kernels take; a given mask is not made of words. */
 template <typename A> static bool in_groups(const norm_args<A> &s)
 {
     return s.cols % SRU_GROUP == 0 && s.cols <= (size_t)THREADS * MOST_EACH * SRU_GROUP && s.N <= UINT32_MAX && s.gamma && !s.mask.given
         && ((uintptr_t)s.gamma | (uintptr_t)s.beta) % sizeof(float4) == 0 && (uintptr_t)s.stats % sizeof(float2) == 0
-        && is_aligned(s.a) && is_aligned(s.r) && is_aligned(s.y) && is_aligned(s.dy) && is_aligned(s.da) && is_aligned(s.dr);
+        && sru_in_fours(s.a) && sru_in_fours(s.r) && sru_in_fours(s.y) && sru_in_fours(s.dy) && sru_in_fours(s.da) && sru_in_fours(s.dr);
 }
 
 template <typename A> bool sru_cuda_norm_groups(struct sru_cuda *cuda, const norm_args<A> &s)

@@ -3,7 +3,6 @@
  * groups of eight columns, the usual ones, go faster (norm-groups.cu).
  */
 #include "gpu/norm.cuh"
-#include "src/size.h"
 
 enum {
     LEAST_THREADS = 32, MOST_THREADS = 256, EACH = 8,   /* columns of a thread, while there are few */

@@ -1,24 +1,15 @@
 /* The optimizer's step and the sum of squares. */
 #include "gpu/device.cuh"
 
-extern "C" {
-#include "src/size.h"
-}
-
 enum { THREADS = 256, MOST_BLOCKS = 4096 };
-
-__device__ static float flushed(float x)
-{
-    return fabsf(x) < 1e-37f ? 0.0f : x;
-}
 
 /* 1/correction is a factor, as the CPU's is. */
 template <bool adaptive> __global__ static void update(struct sru_update s, float inverse)
 {
     for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < s.n; i += (size_t)gridDim.x * THREADS) {
         const float g = s.clip * s.g[i], old = s.w[i];
-        const float m = flushed(fmaf(s.beta1, s.m[i], (1.0f - s.beta1) * g));
-        const float v = flushed(fmaf(s.beta2, s.v[i], (1.0f - s.beta2) * g * g));
+        const float m = sru_flushed(fmaf(s.beta1, s.m[i], (1.0f - s.beta1) * g));
+        const float v = sru_flushed(fmaf(s.beta2, s.v[i], (1.0f - s.beta2) * g * g));
         float step = s.rate * m;
 
         if (adaptive)

@@ -3,10 +3,6 @@
 
 #include "gpu/groups.cuh"
 
-extern "C" {
-#include "src/size.h"
-}
-
 /* Large enough for the products to be fast, small enough for the logits to be few. */
 static size_t block_rows(size_t N, size_t V)
 {
@@ -53,27 +49,16 @@ size_t sru_cuda_predict_work(const struct sru_cuda *cuda, const struct sru_shape
 
 /* ---- Rows in and out: a block a row ------------------------------------------------------------------ */
 
-/* The threads of a block for as much work, in rounds of at most `most`. */
-static unsigned threads_for(size_t work, size_t most)
-{
-    const size_t rounds = (work + most - 1) / most;
-
-    return (unsigned)sru_round_up((work + rounds - 1) / rounds, 32);
-}
-
 /* to = mask * from, of group g of row n. */
 template <typename A> __device__ static void move_group(const struct sru_cuda_mask &m, size_t n, size_t g, size_t d, const A *from, A *to)
 {
     const sru_four<A> four[2] = { sru_read_four(from + 4 * g), sru_read_four(from + d / 2 + 4 * g) };
-    uint32_t words[4];
     float x[SRU_GROUP];
 
-    if (m.on)
-        sru_group_words(m, n, g, d, words);
     for (int i = 0; i < SRU_GROUP; i++)
-        x[i] = sru_element(four[i / 4], i % 4) * (m.on ? sru_group_factor(m, words, i) : 1.0f);
-    sru_write_four(to + 4 * g, x);
-    sru_write_four(to + d / 2 + 4 * g, x + 4);
+        x[i] = sru_element(four, i);
+    sru_mask_group(m, n, g, d, x);
+    sru_write_group(to, g, d, x);
 }
 
 /* Rows of `mine` = mask * outer's or, with back, outer's = mask * mine; by groups (gpu/groups.cuh) or columns. */
@@ -95,14 +80,14 @@ template <typename A> static void move_rows(struct sru_cuda *cuda, const struct 
 {
     const rows_of<A> outer(back ? s->dh : s->h);
     const struct sru_cuda_mask mask = sru_cuda_mask_of(&s->mask);
-    const bool aligned = (uintptr_t)outer.p % sizeof(sru_four<A>) == 0 && outer.stride % 4 == 0;
     const unsigned rows = (unsigned)k->n;
     A *mine = (A *)k->room;
 
-    if (aligned && s->d % SRU_GROUP == 0 && !mask.given)
-        move_kernel<A, true><<<rows, threads_for(s->d / SRU_GROUP, 256), 0, cuda->stream>>>(outer, mine, k->from, s->T, s->d, mask, back);
+    if (sru_in_fours(outer) && s->d % SRU_GROUP == 0 && !mask.given)
+        move_kernel<A, true><<<rows, sru_threads_for(s->d / SRU_GROUP, 256), 0, cuda->stream>>>(outer, mine, k->from, s->T, s->d, mask,
+                                                                                               back);
     else
-        move_kernel<A, false><<<rows, threads_for(s->d, 256), 0, cuda->stream>>>(outer, mine, k->from, s->T, s->d, mask, back);
+        move_kernel<A, false><<<rows, sru_threads_for(s->d, 256), 0, cuda->stream>>>(outer, mine, k->from, s->T, s->d, mask, back);
     sru_cuda_launched(cuda, back ? "predict_back" : "predict");
 }
 
@@ -111,7 +96,7 @@ static sru_act *rows_or_room(const struct sru_cuda *cuda, const struct sru_predi
 {
     const bool dense = s->B == 1 || rows.stride == s->T * s->d;
 
-    return dense && !sru_cuda_mask_is_on(&s->mask) ? sru_at(&cuda->dev, rows.p, k->from * s->d) : k->room;
+    return dense && !sru_mask_is_on(&s->mask) ? sru_at(&cuda->dev, rows.p, k->from * s->d) : k->room;
 }
 
 /* ---- Losses ------------------------------------------------------------------------------------------ */
@@ -135,11 +120,6 @@ template <typename A> struct losses {
     A *dlogits;
 };
 
-__device__ static float larger(float top, float x)
-{
-    return x > top || x != x ? x : top;
-}
-
 enum { LOSS_THREADS = 256, LOSS_ROWS = LOSS_THREADS / 32 };
 
 /* A warp a row, whose threads have `each` logits, in registers. */
@@ -156,13 +136,13 @@ template <typename A, int each> __global__ void __launch_bounds__(LOSS_THREADS) 
         x[e] = lane + 32 * e < s.V ? logits[lane + 32 * e] + s.bias[lane + 32 * e] : -INFINITY;
 #pragma unroll
     for (int e = 0; e < each; e++) {
-        top = larger(top, x[e]);
+        top = sru_larger(top, x[e]);
         hit = lane + 32 * e == target ? x[e] : hit;
         if (s.keep && lane + 32 * e < s.V)
             logits[lane + 32 * e] = x[e];
     }
     for (int i = 16; i > 0; i /= 2)
-        top = larger(top, __shfl_xor_sync(0xffffffffu, top, i));
+        top = sru_larger(top, __shfl_xor_sync(0xffffffffu, top, i));
     hit = __shfl_sync(0xffffffffu, hit, (int)(target % 32));
 #pragma unroll
     for (int e = 0; e < each; e++)
@@ -187,7 +167,7 @@ template <typename A> __global__ void loss_block(losses<A> s)
     const float hit = x[target] + s.bias[target];   /* before x is written */
 
     for (size_t j = threadIdx.x; j < s.V; j += blockDim.x)
-        top = larger(top, x[j] + s.bias[j]);
+        top = sru_larger(top, x[j] + s.bias[j]);
     top = sru_block_max(top);
     for (size_t j = threadIdx.x; j < s.V; j += blockDim.x)
         sum += expf(x[j] + s.bias[j] - top);
@@ -223,14 +203,6 @@ template <typename A> static void loss(struct sru_cuda *cuda, const struct sru_p
 
 /* ---- The operator -------------------------------------------------------------------------------- */
 
-/* The values that products take, [V,d]. */
-static const void *matrix(const struct sru_weight *w)
-{
-    const struct sru_cuda_operand *o = (const struct sru_cuda_operand *)w->operand;
-
-    return o->copy ? o->copy : w->w;
-}
-
 /* Logits of the block's rows, their losses and, with back, the logits' gradients. */
 static void block_loss(struct sru_cuda *cuda, const struct sru_predict *s, const struct block *k, bool back)
 {
@@ -238,12 +210,12 @@ static void block_loss(struct sru_cuda *cuda, const struct sru_predict *s, const
 
     if (k->h == k->room)
         SRU_BY_TYPE(cuda, move_rows, cuda, s, k, false);
-    sru_cuda_multiply(cuda, &x, k->h, matrix(&s->w), k->logits);
+    sru_cuda_multiply(cuda, &x, k->h, sru_cuda_values(&s->w), k->logits);
     if (s->targets) {
         SRU_BY_TYPE(cuda, loss, cuda, s, k, back);
         return;
     }
-    bias_kernel<<<(unsigned)k->n, threads_for(s->V, 1024), 0, cuda->stream>>>(s->V, k->logits, s->bias.w);
+    bias_kernel<<<(unsigned)k->n, sru_threads_for(s->V, 1024), 0, cuda->stream>>>(s->V, k->logits, s->bias.w);
     sru_cuda_launched(cuda, "predict");
 }
 
@@ -259,7 +231,7 @@ static void block_back(struct sru_cuda *cuda, const struct sru_predict *s, const
 
     SRU_BY_TYPE(cuda, bias_gradient, cuda, s, k);
     sru_cuda_multiply(cuda, &w, k->dlogits, k->h, s->w.g);
-    sru_cuda_multiply(cuda, &h, k->dlogits, matrix(&s->w), k->dh);
+    sru_cuda_multiply(cuda, &h, k->dlogits, sru_cuda_values(&s->w), k->dh);
     if (k->dh == k->room)
         SRU_BY_TYPE(cuda, move_rows, cuda, s, k, true);
 }

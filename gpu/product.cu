@@ -26,7 +26,7 @@ struct sru_cuda_products {
 static size_t bucket_of(const struct sru_cuda_product *k)
 {
     const size_t values[] = { k->m, k->n, k->k, k->lda, k->ldb, k->ldc, k->batch, k->a_stride, k->b_stride, k->c_stride,
-                              (size_t)k->ta | (size_t)k->tb << 1 | (size_t)k->add << 2 | (size_t)k->c_f32 << 3 | (size_t)k->all_f32 << 4 };
+                              (size_t)k->ta | (size_t)k->tb << 1 | (size_t)k->add << 2 | (size_t)k->c_f32 << 3 };
     uint64_t h = 0;
 
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
@@ -34,12 +34,11 @@ static size_t bucket_of(const struct sru_cuda_product *k)
     return (size_t)(h >> 56) % BUCKETS;
 }
 
-/* Scale is no part of a plan. */
 static bool same(const struct sru_cuda_product *x, const struct sru_cuda_product *y)
 {
     return x->m == y->m && x->n == y->n && x->k == y->k && x->lda == y->lda && x->ldb == y->ldb && x->ldc == y->ldc
         && x->batch == y->batch && x->a_stride == y->a_stride && x->b_stride == y->b_stride && x->c_stride == y->c_stride
-        && x->ta == y->ta && x->tb == y->tb && x->add == y->add && x->c_f32 == y->c_f32 && x->all_f32 == y->all_f32;
+        && x->ta == y->ta && x->tb == y->tb && x->add == y->add && x->c_f32 == y->c_f32;
 }
 
 /* A row-major matrix [rows,cols] is to cuBLASLt, whose matrices go by columns, one of [cols,rows]. */
@@ -61,7 +60,7 @@ static cublasStatus_t layout(cublasLtMatrixLayout_t *out, cudaDataType_t type, s
 static cublasStatus_t describe(const struct sru_cuda *cuda, struct plan *p)
 {
     const struct sru_cuda_product *k = &p->key;
-    const cudaDataType_t in = cuda->bf16 && !k->all_f32 ? CUDA_R_16BF : CUDA_R_32F, out = k->c_f32 ? CUDA_R_32F : in;
+    const cudaDataType_t in = cuda->bf16 ? CUDA_R_16BF : CUDA_R_32F, out = k->c_f32 ? CUDA_R_32F : in;
     const cublasOperation_t yes = CUBLAS_OP_T;
     cublasStatus_t status = cublasLtMatmulDescCreate(&p->op, CUBLAS_COMPUTE_32F, CUDA_R_32F);
 
@@ -142,7 +141,7 @@ static struct plan *find(struct sru_cuda *cuda, const struct sru_cuda_product *k
 /* Of all operands in all of a batch: 16 bytes, which the fast kernels need, or an element. */
 static uint32_t alignment_of(const struct sru_cuda *cuda, const struct sru_cuda_product *k, uintptr_t pointers)
 {
-    const uint32_t element = cuda->bf16 && !k->all_f32 ? 2 : 4;
+    const uint32_t element = cuda->bf16 ? 2 : 4;
     const size_t apart = (k->a_stride | k->b_stride | k->c_stride) * element;
 
     return (pointers | apart) % 16 == 0 ? 16 : element;
@@ -151,9 +150,9 @@ static uint32_t alignment_of(const struct sru_cuda *cuda, const struct sru_cuda_
 void sru_cuda_multiply(struct sru_cuda *cuda, const struct sru_cuda_product *k, const void *a, const void *b, void *c)
 {
     struct plan *p = find(cuda, k, alignment_of(cuda, k, (uintptr_t)a | (uintptr_t)b | (uintptr_t)c));
-    const float scale = k->scale != 0 ? k->scale : 1, add = k->add ? 1 : 0;
+    const float one = 1, add = k->add ? 1 : 0;
 
-    if (!p || cublasLtMatmul(cuda->lt, p->op, &scale, b, p->b, a, p->a, &add, c, p->c, c, p->c, &p->algo, cuda->products->workspace,
+    if (!p || cublasLtMatmul(cuda->lt, p->op, &one, b, p->b, a, p->a, &add, c, p->c, c, p->c, &p->algo, cuda->products->workspace,
                              WORKSPACE, cuda->stream))
         sru_cuda_check(cuda, cudaErrorUnknown, "a matrix product");
 }

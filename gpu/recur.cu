@@ -1,6 +1,5 @@
 /* The W3 product and the recurrence. */
 #include "gpu/recur.cuh"
-#include "src/size.h"
 
 /* Kept: c [N,d] in f32, then U [N,3d] (rows U0 | U1 | U2: one product with the three planes of W3). */
 static size_t kept_c(const struct sru_recur *s)
@@ -37,11 +36,10 @@ template <typename A> static void scan(struct sru_cuda *cuda, const sru_cuda_sca
 /* The product with all rows at once, or stream by stream. */
 static void product(struct sru_cuda *cuda, const struct sru_recur *s, sru_act *u)
 {
-    const bool dense = s->a.stride == s->T * s->p;
-    const size_t n = dense ? 1 : s->B, rows = dense ? s->B * s->T : s->T;
+    const struct sru_blocks k = sru_blocks_of(s->B, s->T, s->a.stride == s->T * s->p);
 
-    for (size_t b = 0; b < n; b++)
-        sru_cuda_forward(cuda, &s->w3, rows, sru_at(&cuda->dev, s->a.p, b * s->a.stride), sru_at(&cuda->dev, u, b * s->T * 3 * s->d));
+    for (size_t b = 0; b < k.n; b++)
+        sru_cuda_forward(cuda, &s->w3, k.rows, sru_at(&cuda->dev, s->a.p, b * s->a.stride), sru_at(&cuda->dev, u, b * s->T * 3 * s->d));
 }
 
 template <typename A> static void recur(struct sru_cuda *cuda, const struct sru_recur *s)
@@ -67,14 +65,13 @@ void sru_cuda_recur(struct sru_dev *dev, const struct sru_recur *s)
 /* Gradients of the products: dW3 = dU^T a and da = dU W3. */
 static void product_back(struct sru_cuda *cuda, const struct sru_recur *s, sru_act *du)
 {
-    const bool dense = s->a.stride == s->T * s->p && s->da.stride == s->T * s->p;
-    const size_t n = dense ? 1 : s->B, rows = dense ? s->B * s->T : s->T;
+    const struct sru_blocks k = sru_blocks_of(s->B, s->T, s->a.stride == s->T * s->p && s->da.stride == s->T * s->p);
 
-    for (size_t b = 0; b < n; b++) {
+    for (size_t b = 0; b < k.n; b++) {
         const sru_act *rows_of_b = sru_at(&cuda->dev, du, b * s->T * 3 * s->d);
 
-        sru_cuda_gradient(cuda, &s->w3, rows, sru_at(&cuda->dev, s->a.p, b * s->a.stride), rows_of_b, b > 0);
-        sru_cuda_back(cuda, &s->w3, rows, rows_of_b, false, sru_at(&cuda->dev, s->da.p, b * s->da.stride));
+        sru_cuda_gradient(cuda, &s->w3, k.rows, sru_at(&cuda->dev, s->a.p, b * s->a.stride), rows_of_b, b > 0);
+        sru_cuda_back(cuda, &s->w3, k.rows, rows_of_b, false, sru_at(&cuda->dev, s->da.p, b * s->da.stride));
     }
 }
 

@@ -7,10 +7,6 @@
 #include "gpu/attend.cuh"
 #include "gpu/groups.cuh"
 
-extern "C" {
-#include "src/size.h"
-}
-
 typedef struct sru_cuda_part part;
 
 /* The part's row i, and the keys [from,to), from key 0 of the memory on, that its query sees. */
@@ -26,9 +22,9 @@ __device__ static struct place place_of(const part &k, size_t i)
     return { ((k.b0 + i / k.T) * k.H + k.h) * k.T + t, from, at + 1 };
 }
 
-__device__ static float larger(float top, float x)
+__device__ static bool sees(const struct place &at, size_t key)
 {
-    return x > top || x != x ? x : top;
+    return key >= at.from && key < at.to;
 }
 
 /* ---- Keys in eights ------------------------------------------------------------------------------- */
@@ -57,7 +53,7 @@ __device__ static void read_group(const part &k, const struct place &at, const s
         const float all[4] = { four.x, four.y, four.z, four.w };
 
         for (int j = 0; j < 4; j++)
-            x[4 * i + j] = g.key[i] + j >= at.from && g.key[i] + j < at.to ? all[j] : none;
+            x[4 * i + j] = sees(at, g.key[i] + j) ? all[j] : none;
     }
 }
 
@@ -99,7 +95,7 @@ template <typename A, int each> __global__ static void softmax_groups(part k, st
             break;
         read_group(k, at, group_at(k, g), s, -INFINITY, x[e]);
         for (int i = 0; i < GROUP; i++)
-            top = larger(top, x[e][i]);
+            top = sru_larger(top, x[e][i]);
     }
     top = sru_block_max(top);
 #pragma unroll
@@ -120,7 +116,7 @@ template <typename A, int each> __global__ static void softmax_groups(part k, st
         mask_group(k, mask, at.whole, g, keys, f);
         for (int i = 0; i < GROUP; i++) {
             const size_t j = keys.key[i / 4] + i % 4;
-            x[e][i] = j >= at.from && j < at.to ? x[e][i] * inverse * f[i] : 0.0f;
+            x[e][i] = sees(at, j) ? x[e][i] * inverse * f[i] : 0.0f;
         }
         write_group(k, keys, x[e], P + blockIdx.x * k.length);
     }
@@ -150,7 +146,7 @@ template <typename A, int each> __global__ static void back_groups(part k, struc
         mask_group(k, mask, at.whole, g, keys, f);
         for (int i = 0; i < GROUP; i++) {
             const size_t j = keys.key[i / 4] + i % 4;
-            const bool seen = j >= at.from && j < at.to;
+            const bool seen = sees(at, j);
 
             x[e][i] = seen ? expf(x[e][i] * k.factor - log_sum) : 0.0f;
             out[i] = seen ? f[i] * x[e][i] : 0.0f;
@@ -169,7 +165,7 @@ template <typename A, int each> __global__ static void back_groups(part k, struc
 
         for (int i = 0; i < GROUP; i++) {
             const size_t j = keys.key[i / 4] + i % 4;
-            x[e][i] = j >= at.from && j < at.to ? x[e][i] * k.factor * (dx[e][i] - sum) : 0.0f;
+            x[e][i] = sees(at, j) ? x[e][i] * k.factor * (dx[e][i] - sum) : 0.0f;
         }
         write_group(k, keys, x[e], dS + blockIdx.x * k.length);
     }
@@ -196,7 +192,7 @@ template <typename A> __global__ static void softmax_keys(part k, struct sru_cud
     float top = -INFINITY, sum = 0.0f;
 
     for (size_t j = at.from - k.lo + threadIdx.x; j < at.to - k.lo; j += blockDim.x)
-        top = s[j] > top || s[j] != s[j] ? s[j] : top;
+        top = sru_larger(top, s[j]);
     top = sru_block_max(top);
     for (size_t j = at.from - k.lo + threadIdx.x; j < at.to - k.lo; j += blockDim.x)
         sum += expf((s[j] - top) * k.factor);
@@ -206,7 +202,7 @@ template <typename A> __global__ static void softmax_keys(part k, struct sru_cud
     for (size_t j = threadIdx.x; j < k.keys; j += blockDim.x) {
         float x = 0.0f;
 
-        if (k.lo + j >= at.from && k.lo + j < at.to)
+        if (sees(at, k.lo + j))
             x = expf((s[j] - top) * k.factor) * inverse * sru_cuda_factor(mask, at.whole, k.lo + j, k.M + k.T);
         sru_store(p + j, x);
     }
@@ -225,7 +221,7 @@ template <typename A> __global__ static void back_keys(part k, struct sru_cuda_m
     float sum = 0.0f;
 
     for (size_t j = threadIdx.x; j < k.keys; j += blockDim.x) {
-        if (k.lo + j < at.from || k.lo + j >= at.to) {
+        if (!sees(at, k.lo + j)) {
             sru_store(p + j, 0.0f);
             continue;
         }
@@ -238,7 +234,7 @@ template <typename A> __global__ static void back_keys(part k, struct sru_cuda_m
     }
     sum = sru_block_sum(sum);
     for (size_t j = threadIdx.x; j < k.keys; j += blockDim.x)
-        sru_store(ds + j, k.lo + j >= at.from && k.lo + j < at.to ? s[j] * k.factor * (dp[j] - sum) : 0.0f);
+        sru_store(ds + j, sees(at, k.lo + j) ? s[j] * k.factor * (dp[j] - sum) : 0.0f);
 }
 
 /* ---- Launching --------------------------------------------------------------------------------------- */
