@@ -101,6 +101,15 @@ static struct sru_dev *open_as(size_t i, enum sru_precision precision)
     return dev;
 }
 
+struct sru_dev *open_best(void)
+{
+    struct sru_dev *dev = only("cuda") ? open_gpu(SRU_PRECISION_F32) : open_cpu(NULL, SRU_PRECISION_F32);
+
+    ck_assert(dev != NULL);
+    coarse = false;
+    return dev;
+}
+
 struct sru_dev *open_kernels(int i)
 {
     return open_as((size_t)i, SRU_PRECISION_F32);

@@ -22,6 +22,8 @@ struct sru_dev *open_kernels(int i);
 /* Device i of as many as n_all_devices: every set of kernels, in single precision and in bf16; the processor's come first. */
 extern const size_t n_cpu_devices, n_all_devices;
 struct sru_dev *open_device(int i);
+/* The GPU where only "cuda" is to be tested, else the processor's best set, in single precision; there is one. */
+struct sru_dev *open_best(void);
 
 #ifdef SRU_HAVE_ONEDNN
 /* Whether oneDNN multiplies by AVX-512 here, and with `bf16` by its products of bf16. */
