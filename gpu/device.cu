@@ -17,8 +17,8 @@ struct sru_cuda_mask sru_cuda_mask_of(const struct sru_mask *m)
 {
     return (struct sru_cuda_mask){
         .given = m->given, .on = sru_mask_is_on(m), .keep = 1.0f / (1.0f - m->rate),
-        .limit = sru_philox_limit(m->rate), .step = m->step, .site = m->layer << 8 | m->site,
-        .seed = m->seed,
+        .limit = sru_philox_limit(m->rate), .site = m->layer << 8 | m->site, .seed = m->seed,
+        .step = m->step,
     };
 }
 
@@ -42,13 +42,6 @@ static void cuda_release(struct sru_dev *dev, void *p)
     sru_cuda_check(sru_cuda_of(dev), cudaFree(p), "releasing memory");
 }
 
-static void cuda_put(struct sru_dev *dev, void *dst, const void *host, size_t bytes)
-{
-    struct sru_cuda *cuda = sru_cuda_of(dev);
-
-    sru_cuda_check(cuda, cudaMemcpyAsync(dst, host, bytes, cudaMemcpyHostToDevice, cuda->stream), "copying to the GPU");
-}
-
 static void cuda_get(struct sru_dev *dev, void *host, const void *src, size_t bytes)
 {
     struct sru_cuda *cuda = sru_cuda_of(dev);
@@ -63,7 +56,7 @@ static void cuda_put_act(struct sru_dev *dev, sru_act *dst, const float *host, s
     __nv_bfloat16 *room;
 
     if (!cuda->bf16) {
-        cuda_put(dev, dst, host, n * sizeof *host);
+        sru_cuda_put(dev, dst, host, n * sizeof *host);
         return;
     }
     if (!(room = (__nv_bfloat16 *)malloc(n * sizeof *room + 1))) {
@@ -72,8 +65,7 @@ static void cuda_put_act(struct sru_dev *dev, sru_act *dst, const float *host, s
     }
     for (size_t i = 0; i < n; i++)
         room[i] = __float2bfloat16_rn(host[i]);
-    cuda_put(dev, dst, room, n * sizeof *room);
-    sru_cuda_check(cuda, cudaStreamSynchronize(cuda->stream), "work on the GPU");
+    sru_cuda_put(dev, dst, room, n * sizeof *room);
     free(room);
 }
 
@@ -181,11 +173,8 @@ static sru_status cuda_reserve(struct sru_dev *dev, const struct sru_shape *s, s
 
 /* ---- The device --------------------------------------------------------------------------------- */
 
-static sru_status cuda_sync(struct sru_dev *dev, struct sru_error *err)
+sru_status sru_cuda_status(struct sru_cuda *cuda, struct sru_error *err)
 {
-    struct sru_cuda *cuda = sru_cuda_of(dev);
-
-    sru_cuda_check(cuda, cudaStreamSynchronize(cuda->stream), "work on the GPU");
     if (cuda->error == cudaSuccess)
         return SRU_OK;
     const cudaError_t error = cuda->error;
@@ -193,11 +182,20 @@ static sru_status cuda_sync(struct sru_dev *dev, struct sru_error *err)
     return sru_fail(err, SRU_EDEVICE, "%s failed: %s", cuda->failed, cudaGetErrorString(error));
 }
 
+static sru_status cuda_sync(struct sru_dev *dev, struct sru_error *err)
+{
+    struct sru_cuda *cuda = sru_cuda_of(dev);
+
+    sru_cuda_check(cuda, cudaStreamSynchronize(cuda->stream), "work on the GPU");
+    return sru_cuda_status(cuda, err);
+}
+
 static void cuda_close(struct sru_dev *dev)
 {
     struct sru_cuda *cuda = sru_cuda_of(dev);
 
     sru_cuda_products_close(cuda);
+    sru_cuda_queue_close(cuda);
     cudaFree(cuda->work);
     cudaFree(cuda->sums);
     if (cuda->stream)
@@ -208,7 +206,7 @@ static void cuda_close(struct sru_dev *dev)
 static const struct sru_ops cuda_ops = {
     .alloc = cuda_alloc,
     .release = cuda_release,
-    .put = cuda_put,
+    .put = sru_cuda_put,
     .get = cuda_get,
     .put_act = cuda_put_act,
     .get_act = cuda_get_act,
@@ -237,7 +235,13 @@ static const struct sru_ops cuda_ops = {
     .predict_back = sru_cuda_predict_back,
     .update = sru_cuda_update,
     .muon = sru_cuda_muon,
-    .sumsq = sru_cuda_sumsq,
+    .measure = sru_cuda_measure,
+    .record = sru_cuda_record,
+    .recorded = sru_cuda_recorded,
+    .replay = sru_cuda_replay,
+    .forget = sru_cuda_forget,
+    .send = sru_cuda_send,
+    .receive = sru_cuda_receive,
     .sync = cuda_sync,
     .close = cuda_close,
 };
@@ -259,7 +263,8 @@ static sru_status open_parts(struct sru_cuda *cuda, struct sru_error *err)
         error = cudaMalloc(&cuda->sums, SRU_CUDA_SUMS * sizeof *cuda->sums);
     if (error)
         return sru_fail(err, SRU_EDEVICE, "GPU %d cannot be used: %s", cuda->index, cudaGetErrorString(error));
-    return sru_cuda_products_open(cuda, err);
+    const sru_status status = sru_cuda_queue_open(cuda, err);
+    return status ? status : sru_cuda_products_open(cuda, err);
 }
 
 sru_status sru_cuda_open(int index, enum sru_precision precision, struct sru_dev **out, struct sru_error *err)

@@ -28,6 +28,7 @@ struct sru_cuda {
     float *work;                /* the operators' workspace, one operator at a time */
     size_t work_bytes;
     double *sums;               /* SRU_CUDA_SUMS, on the device */
+    struct sru_cuda_queue *queue;
 };
 
 enum { SRU_CUDA_SUMS = 1024 };
@@ -37,6 +38,19 @@ static inline struct sru_cuda *sru_cuda_of(struct sru_dev *dev)
     return (struct sru_cuda *)dev;
 }
 
+/* What `put` and `send` move passes through pinned memory, and steps are recorded: gpu/queue.cu. */
+sru_status sru_cuda_queue_open(struct sru_cuda *, struct sru_error *);
+void sru_cuda_queue_close(struct sru_cuda *);
+void sru_cuda_put(struct sru_dev *, void *dst, const void *host, size_t bytes);
+void sru_cuda_send(struct sru_dev *, int box, const struct sru_gauge *);
+sru_status sru_cuda_receive(struct sru_dev *, int box, struct sru_gauge *host, struct sru_error *);
+void sru_cuda_record(struct sru_dev *);
+void *sru_cuda_recorded(struct sru_dev *);
+bool sru_cuda_replay(struct sru_dev *, void *record);
+void sru_cuda_forget(struct sru_dev *, void *record);
+
+/* What has failed so far. */
+sru_status sru_cuda_status(struct sru_cuda *, struct sru_error *);
 /* Remember a failure of the runtime for `sync`. */
 void sru_cuda_check(struct sru_cuda *, cudaError_t, const char *what);
 /* After a launch. */
@@ -75,8 +89,9 @@ struct sru_cuda_mask {
     const float *given;
     bool     on;
     float    keep;
-    uint32_t limit, step, site;
+    uint32_t limit, site;
     uint64_t seed;
+    const struct sru_step *step;
 };
 
 struct sru_cuda_mask sru_cuda_mask_of(const struct sru_mask *);
@@ -108,7 +123,7 @@ __device__ inline float sru_cuda_factor(const struct sru_cuda_mask &m, size_t ro
         return m.given[row * cols + j];
     const size_t blocks = (cols + 7) / 8, half = 4 * blocks, i = j < half ? j : j - half;
     const uint64_t block = (uint64_t)row * blocks + i / 4;
-    uint32_t c[4] = { (uint32_t)block, (uint32_t)(block >> 32), m.step, m.site };
+    uint32_t c[4] = { (uint32_t)block, (uint32_t)(block >> 32), m.step->count, m.site };
 
     sru_cuda_philox(c, m.seed);
     const uint32_t word = i % 4 == 0 ? c[0] : i % 4 == 1 ? c[1] : i % 4 == 2 ? c[2] : c[3];
@@ -227,6 +242,6 @@ void sru_cuda_predict(struct sru_dev *, const struct sru_predict *);
 void sru_cuda_predict_back(struct sru_dev *, const struct sru_predict *);
 void sru_cuda_update(struct sru_dev *, const struct sru_update *);
 void sru_cuda_muon(struct sru_dev *, const struct sru_muon *);
-double sru_cuda_sumsq(struct sru_dev *, const float *, size_t n);
+void sru_cuda_measure(struct sru_dev *, const struct sru_measure *);
 
 #endif

@@ -52,7 +52,7 @@ __device__ inline void sru_group_words(const struct sru_cuda_mask &m, size_t row
 
     c[0] = (uint32_t)block;
     c[1] = (uint32_t)(block >> 32);
-    c[2] = m.step;
+    c[2] = m.step->count;
     c[3] = m.site;
     sru_cuda_philox(c, m.seed);
 }

@@ -32,13 +32,17 @@ __device__ static float ahead(float b, float clip, float g, float m)
 /* m, and for each block the sum of u's squares. */
 __global__ static void momentum(struct sru_muon s, struct sru_muon_matrix x, double *sums)
 {
+    const float clip = s.gauge->clip;
     double sum = 0;
+
+    if (clip == 0)
+        return;
 
     for (size_t i = blockIdx.x; i < x.rows; i += gridDim.x)
         for (size_t j = threadIdx.x; j < x.cols; j += THREADS) {
             const size_t at = x.offset + i * x.length + j;
-            const float g = s.g[at], m = ahead(s.momentum, s.clip, g, s.m[at]), now = sru_flushed(m);
-            const float u = ahead(s.momentum, s.clip, g, now);
+            const float g = s.g[at], m = ahead(s.momentum, clip, g, s.m[at]), now = sru_flushed(m);
+            const float u = ahead(s.momentum, clip, g, now);
 
             s.m[at] = now;
             sum += (double)u * u;
@@ -51,6 +55,7 @@ __global__ static void momentum(struct sru_muon s, struct sru_muon_matrix x, dou
 /* x = u / (|u| + 1e-7).  Each block adds up the blocks' sums, which are gridDim.x as well, for itself. */
 template <typename A> __global__ static void direction(struct sru_muon s, struct sru_muon_matrix x, const double *sums, A *out)
 {
+    const float clip = s.gauge->clip;
     double sum = 0;
 
     for (unsigned i = threadIdx.x; i < gridDim.x; i += THREADS)
@@ -60,7 +65,7 @@ template <typename A> __global__ static void direction(struct sru_muon s, struct
         for (size_t j = threadIdx.x; j < x.cols; j += THREADS) {
             const size_t at = x.offset + i * x.length + j;
 
-            sru_store(out + i * x.cols + j, scale * ahead(s.momentum, s.clip, s.g[at], s.m[at]));
+            sru_store(out + i * x.cols + j, scale * ahead(s.momentum, clip, s.g[at], s.m[at]));
         }
 }
 
@@ -75,11 +80,15 @@ template <typename A> __global__ static void polynomial(size_t n, const A *a, A 
         }
 }
 
-template <typename A> __global__ static void descend(struct sru_muon_matrix x, float decay, float rate, const A *step, float *w)
+template <typename A> __global__ static void descend(struct sru_muon s, struct sru_muon_matrix x, const A *step)
 {
+    const float decay = s.step->muon_decay, rate = s.step->muon_rate * x.scale;
+
+    if (s.gauge->clip == 0)
+        return;
     for (size_t i = blockIdx.x; i < x.rows; i += gridDim.x)
         for (size_t j = threadIdx.x; j < x.cols; j += THREADS) {
-            float *at = w + x.offset + i * x.length + j;
+            float *at = s.w + x.offset + i * x.length + j;
             const float old = *at;
 
             *at = old - decay * old - rate * sru_load(step + i * x.cols + j);
@@ -119,7 +128,7 @@ template <typename A> static void step(struct sru_cuda *cuda, const struct sru_m
     sru_cuda_launched(cuda, "muon's direction");
     for (int i = 0; i < 5; i++)
         iterate<A>(cuda, x, &r);
-    descend<<<blocks, THREADS, 0, cuda->stream>>>(*x, s->decay, s->rate * x->scale, (const A *)r.x, s->w);
+    descend<<<blocks, THREADS, 0, cuda->stream>>>(*s, *x, (const A *)r.x);
     sru_cuda_launched(cuda, "muon's descent");
 }
 

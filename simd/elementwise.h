@@ -85,7 +85,7 @@ SRU_INLINE void mask_blocks(const struct sru_mask *s, uint64_t block, float *low
     const vu limit = vu_set1(sru_philox_limit(s->rate));
     const vu first = vu_set1((uint32_t)block), at = vu_add(first, vu_order());
     const vu carry = vu_less(at, first);   /* -1 where there is one */
-    vu c[4] = { at, vu_sub(vu_set1((uint32_t)(block >> 32)), carry), vu_set1(s->step), vu_set1(s->layer << 8 | s->site) };
+    vu c[4] = { at, vu_sub(vu_set1((uint32_t)(block >> 32)), carry), vu_set1(s->step->count), vu_set1(s->layer << 8 | s->site) };
 
     philox(c, s->seed);
     mask_factors(c, limit, keep, high);

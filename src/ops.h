@@ -11,7 +11,8 @@
  *
  * An operator's arguments stand in one struct, filled alike for the forward and its backward; a forward
  * ignores the gradients' members.  "(=)" says a result replaces what was there, "(+=)" that it is added.  Weights'
- * gradients are replaced.
+ * gradients are replaced.  What differs from step to step of training stands in device memory (struct sru_step), so that a step
+ * can be recorded once and done again.
  * Operators return nothing and allocate nothing: sizes are the caller's business, `reserve` came before, and
  * what fails on the device is reported by `sync`.  Reductions have a fixed order.
  */
@@ -19,6 +20,7 @@
 #define SRU_OPS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "src/error.h"
@@ -36,6 +38,20 @@ struct sru_weight {
     void  *operand; /* of a matrix: the device's copies of the values, made by `prepare` in whatever form its products want */
 };
 
+/* What a training step has of its own, in device memory. */
+struct sru_step {
+    uint32_t count;             /* of the dropout masks */
+    bool     adaptive;          /* the update divides by sqrt(v) */
+    float    rate, decay, correction;
+    float    muon_rate, muon_decay;
+};
+
+/* What it came to, in device memory. */
+struct sru_gauge {
+    double loss, norm;          /* mean nats a token; the gradient's norm */
+    float  clip;                /* the gradient's factor; 0: the training diverged, and updates do nothing.  1 before the first step */
+};
+
 /*
  * Dropout: element (row, column) is 0 with probability `rate` (to a multiple of 2^-16), else 1/(1-rate).  Philox4x32-10 keyed by
  * seed, step, layer and site decides (simd/philox.h); or, where `given` is set, that array of factors [rows, columns].
@@ -43,8 +59,9 @@ struct sru_weight {
  */
 struct sru_mask {
     float        rate;
-    uint32_t     step, layer, site;
+    uint32_t     layer, site;
     uint64_t     seed;
+    const struct sru_step *step;   /* device memory */
     const float *given;
 };
 
@@ -141,6 +158,17 @@ struct sru_predict {
 };
 
 /*
+ * The step's gauge: loss = the mean of nll[N], norm = sqrt(sum of g^2) in double precision and a fixed order.  clip = largest / norm
+ * where the norm is above `largest` and that is not 0, else 1; 0 where loss or norm is not finite, and once it was 0.
+ */
+struct sru_measure {
+    size_t N, n;
+    const float *nll, *g;       /* [N], [n] */
+    double largest;
+    struct sru_gauge *gauge;    /* device memory */
+};
+
+/*
  * One optimizer step over n scalars, with g' = clip * g (model.md, "Training"):
  *
  *   w -= decay w     m = b1 m + (1-b1) g'     v = b2 v + (1-b2) g'^2
@@ -149,8 +177,9 @@ struct sru_predict {
 struct sru_update {
     size_t n;
     float *w, *g, *m, *v;
-    float  clip, decay, rate, beta1, beta2, eps, correction;
-    bool   adaptive;
+    float  beta1, beta2, eps;
+    const struct sru_step  *step;    /* decay, rate, correction, adaptive */
+    const struct sru_gauge *gauge;   /* clip */
 };
 
 /* A matrix in an arena: element (i,j) stands at offset + i*length + j. */
@@ -170,7 +199,9 @@ struct sru_muon {
     size_t n;
     const struct sru_muon_matrix *matrices;   /* the host's */
     float *w, *g, *m;           /* arenas */
-    float  clip, momentum, rate, decay;
+    float  momentum;
+    const struct sru_step  *step;    /* muon_rate, muon_decay */
+    const struct sru_gauge *gauge;   /* clip */
 };
 
 /* The largest sizes of the operator calls to come. */
@@ -232,8 +263,21 @@ struct sru_ops {
     void (*update)(struct sru_dev *, const struct sru_update *);
     void (*muon)(struct sru_dev *, const struct sru_muon *);   /* [p,d] and [p,p], of the shape reserved */
 
-    /* Sum of squares of n scalars, in double precision and a fixed order. */
-    double (*sumsq)(struct sru_dev *, const float *, size_t n);
+    void (*measure)(struct sru_dev *, const struct sru_measure *);
+
+    /*
+     * Devices that queue their work (else NULL, all four).  From `record` to `recorded` operators are not done but noted down, and
+     * `replay` does them again; NULL: it failed, which `sync` reports.  A record holds while the workspace is what it was: else
+     * replay returns false, and nothing was done.
+     */
+    void  (*record)(struct sru_dev *);
+    void *(*recorded)(struct sru_dev *);
+    bool  (*replay)(struct sru_dev *, void *record);
+    void  (*forget)(struct sru_dev *, void *record);   /* NULL is allowed */
+
+    /* Send a gauge to the host when all that was queued so far is done, by one of two boxes; and wait for what was sent by one. */
+    void       (*send)(struct sru_dev *, int box, const struct sru_gauge *);
+    sru_status (*receive)(struct sru_dev *, int box, struct sru_gauge *host, struct sru_error *);
     /* Wait for all queued work; SRU_EDEVICE when any of it failed since the last time. */
     sru_status (*sync)(struct sru_dev *, struct sru_error *);
     void       (*close)(struct sru_dev *);

@@ -125,13 +125,15 @@ START_TEST(waits_before_clocks)
     ops.sync = sync_counted;
     dev->ops = &ops;
     float *p = ops.alloc(dev, 64);
+    struct sru_gauge gauge = { .clip = 1 };
+    const struct sru_measure measure = { .N = 16, .n = 16, .nll = p, .g = p, .gauge = &gauge };
     for (int queues = 0; queues <= 2; queues++) {
         dev->name = queues ? "queue" : name;
         syncs = 0;
         failing = queues == 2;
         sru_ops_timing_begin(&timing, dev, &times);
         dev->ops->zero(dev, p, 64);
-        dev->ops->sumsq(dev, p, 16);
+        dev->ops->measure(dev, &measure);
         ck_assert_int_eq(sru_ops_timing_end(&timing, dev, &err), queues == 2 ? SRU_EDEVICE : SRU_OK);
         ck_assert_uint_eq(syncs, queues == 0 ? 0 : queues == 1 ? 4 : 1);
         ck_assert_ptr_eq(dev->ops, &ops);

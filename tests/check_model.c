@@ -52,7 +52,7 @@ START_TEST(dropout_is_keyed)
     for (int i = 0; i < 3; i++) {
         sru_net_reset(&net);
         net.seed = 77;
-        net.step = i == 2;
+        dev->ops->put(dev, net.step, &(struct sru_step){ .count = i == 2 }, sizeof *net.step);
         ck_assert(!sru_net_train(&net, ids, ids + 1, 1, nll[i], NULL));
     }
     ck_assert_mem_eq(nll[0], nll[1], sizeof nll[0]);

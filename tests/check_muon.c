@@ -23,22 +23,30 @@ START_TEST(steps_are_the_twins)
     double *w = random_array(n, 1, 1), *g = random_array(n, 1, 2), *m = random_array(n, 0.1, 3);
     const struct sru_shape shape = { .B = 1, .T = 1, .d = 330, .p = 200, .H = 1, .V = 1, .train = true, .muon = true };
 
+    struct sru_step step = { .muon_rate = 0.5f, .muon_decay = 0.25f };
+
     if (!dev)
         return;
     struct sru_muon s = {
         .n = sizeof matrices / sizeof *matrices, .matrices = matrices, .w = to_device(dev, w, n), .g = to_device(dev, g, n),
-        .m = to_device(dev, m, n), .clip = 0.5f, .momentum = 0.95f, .rate = 0.5f, .decay = 0.25f,
+        .m = to_device(dev, m, n), .momentum = 0.95f, .step = step_to_device(dev, step), .gauge = gauge_to_device(dev, 0.5f),
     };
     ck_assert(!dev->ops->reserve(dev, &shape, NULL));
     dev->ops->muon(dev, &s);
-    ref_muon(&s, w, g, m);
+    ref_muon(&s, &step, 0.5, w, g, m);
     assert_near("w", n, from_device(dev, s.w, n), w, 1e-5);
     assert_near("m", n, from_device(dev, s.m, n), m, 1e-6);
     ck_assert(!dev->ops->sync(dev, NULL));
     dev->ops->zero(dev, s.g, n * sizeof *s.g);
     dev->ops->zero(dev, s.m, n * sizeof *s.m);
-    s.decay = 0;
+    step.muon_decay = 0;
+    s.step = step_to_device(dev, step);
     dev->ops->muon(dev, &s);   /* nothing to go by: no step, and no NaN */
+    assert_near("w", n, from_device(dev, s.w, n), w, 1e-5);
+    s.gauge = gauge_to_device(dev, 0);   /* diverged */
+    step.muon_decay = 0.5f;
+    s.step = step_to_device(dev, step);
+    dev->ops->muon(dev, &s);
     assert_near("w", n, from_device(dev, s.w, n), w, 1e-5);
     close_kernels(dev);
 }
@@ -60,7 +68,8 @@ static void step_by(int threads, float out[N * ROWS * COLS])
     omp_set_num_threads(threads);
     ck_assert(!sru_cpu_open(NULL, SRU_PRECISION_AUTO, &dev, NULL));
     float *w = zeros(dev, n), *g = to_device(dev, random_array(n, 1, 2), n), *m = zeros(dev, n);
-    const struct sru_muon s = { .n = N, .matrices = x, .w = w, .g = g, .m = m, .clip = 1, .momentum = 0.95f, .rate = 1 };
+    const struct sru_muon s = { .n = N, .matrices = x, .w = w, .g = g, .m = m, .momentum = 0.95f, .gauge = gauge_to_device(dev, 1),
+                                .step = step_to_device(dev, (struct sru_step){ .muon_rate = 1 }) };
     ck_assert(!dev->ops->reserve(dev, &shape, NULL));
     dev->ops->muon(dev, &s);
     dev->ops->get(dev, out, w, n * sizeof *out);
@@ -101,9 +110,10 @@ static void check_muon(const struct sru_st_file *f, struct sru_dev *dev, size_t 
     ck_assert(!sru_st_read_as(f, name, "F32", 2, (size_t[]){ rows, cols }, p0, NULL));
     ck_assert(!dev->ops->reserve(dev, &shape, NULL));
     dev->ops->put(dev, dw, p0, n * sizeof *p0);
+    const struct sru_now now = { step_to_device(dev, sru_optimizer_at(&o, 1, 0, 0.02)), gauge_to_device(dev, 1) };
     for (int i = 0; i < STEPS; i++) {
         dev->ops->put(dev, dg, (float *)g + (size_t)i * n, n * sizeof *p0);
-        sru_optimizer_muon(&o, dev, 0.02, 1, &x, 1, dw, dg, m);
+        sru_optimizer_muon(dev, now, &x, 1, dw, dg, m);
         dev->ops->get(dev, w, dw, n * sizeof *w);
         assert_near(name, n, w, expected + (size_t)i * n, 1e-5);
     }

@@ -1,4 +1,4 @@
-/* embed, linear, predict, update, sumsq and masks against their double-precision twins, on every set of kernels. */
+/* embed, linear, predict, update, measure and masks against their double-precision twins, on every set of kernels. */
 #include "config.h"
 
 #include <math.h>
@@ -30,13 +30,14 @@ START_TEST(masks_are_the_twins)
 {
     const struct sru_kernels *k;
     const size_t rows = 37, cols = 1001;
-    struct sru_mask m = { .rate = 0.3f, .step = 7, .layer = 3, .site = SRU_SITE_PROJECT, .seed = 1234567890123u };
+    struct sru_step step = { .count = 7 };
+    const struct sru_mask m = { .rate = 0.3f, .step = &step, .layer = 3, .site = SRU_SITE_PROJECT, .seed = 1234567890123u };
     double *expected = pooled(rows * cols * sizeof *expected), kept = 0;
     float *row = pooled(cols * sizeof *row);
 
     if (sru_kernels_find(all_kernels[_i], false, &k, NULL))
         return;
-    ref_mask(&m, rows, cols, expected);
+    ref_mask(&m, step.count, rows, cols, expected);
     for (size_t r = 0; r < rows; r++) {
         k->mask_row(&m, r, cols, row);
         assert_near("mask", cols, row, expected + r * cols, 1e-7);
@@ -44,12 +45,14 @@ START_TEST(masks_are_the_twins)
             kept += row[j] > 0;
     }
     ck_assert(fabs(kept / (double)(rows * cols) - 0.7) < 0.01);
-    m.step++;
+    step.count++;
     k->mask_row(&m, 0, cols, row);
     ck_assert(difference(cols, row, expected) > 0.5);
     free_all();
 }
 END_TEST
+
+enum { STEP = 5 };   /* of the operators' masks */
 
 /* ---- embed --------------------------------------------------------------------------------- */
 
@@ -76,14 +79,14 @@ static void one_embed(struct sru_dev *dev, size_t B, size_t T, size_t d, size_t 
         .B = B, .T = T, .d = d, .V = V, .tokens = tokens_to_device(dev, tokens, N),
         .table = { to_device(dev, table, V * d), to_device(dev, before, V * d) },
         .x = padded(dev, NULL, B, T, d, pad), .dx = padded(dev, dx, B, T, d, pad),
-        .mask = { .rate = rate, .step = 5, .layer = 1, .site = SRU_SITE_EMBED, .seed = 99 },
+        .mask = { .rate = rate, .step = step_to_device(dev, (struct sru_step){ .count = STEP }), .layer = 1, .site = SRU_SITE_EMBED, .seed = 99 },
     };
     const struct embed_case c = { N, d, tokens, mask };
     const struct function f = { embed_forward, &c, { table }, { V * d }, N * d, dx };
     const struct sru_shape shape = { .B = B, .T = T, .d = d, .p = 1, .H = 1, .V = V, .train = true };
 
     if (mask)
-        ref_mask(&s.mask, N, d, mask);
+        ref_mask(&s.mask, STEP, N, d, mask);
     ck_assert(!dev->ops->reserve(dev, &shape, NULL));
     dev->ops->embed(dev, &s);
     embed_forward(&c, f.in, out);
@@ -206,7 +209,7 @@ static void one_predict(struct sru_dev *dev, size_t B, size_t T, size_t d, size_
         .h = padded(dev, h, B, T, d, pad), .dh = padded(dev, NULL, B, T, d, pad),
         .w = to_matrix(dev, w, d, V, false, before), .bias = { to_device(dev, bias, V), to_device(dev, before, V) },
         .nll = zeros(dev, N), .logits = zeros(dev, N * V),
-        .mask = { .rate = rate, .step = 9, .site = SRU_SITE_OUTPUT, .seed = 3 },
+        .mask = { .rate = rate, .step = step_to_device(dev, (struct sru_step){ .count = STEP }), .site = SRU_SITE_OUTPUT, .seed = 3 },
     };
     const struct predict_case c = { N, d, V, mask, targets, logits };
     const struct function f = { predict_forward, &c, { h, w, bias }, { N * d, V * d, V }, N, dout };
@@ -215,7 +218,7 @@ static void one_predict(struct sru_dev *dev, size_t B, size_t T, size_t d, size_
     for (size_t n = 0; n < N; n++)
         dout[n] = 0.25;
     if (mask)
-        ref_mask(&s.mask, N, d, mask);
+        ref_mask(&s.mask, STEP, N, d, mask);
     ck_assert(!dev->ops->reserve(dev, &shape, NULL));
     predict_forward(&c, f.in, nll);
     dev->ops->predict(dev, &s);
@@ -263,20 +266,20 @@ START_TEST(prediction_of_extreme_scores)
 }
 END_TEST
 
-/* ---- update, sumsq ------------------------------------------------------------------------------ */
+/* ---- update, measure ---------------------------------------------------------------------------- */
 
-START_TEST(update_and_sumsq)
+START_TEST(updates)
 {
     struct sru_dev *dev = open_device(_i);
     const size_t n = 100003;
-    double *w = random_array(n, 1, 1), *g = random_array(n, 1, 2), *m = random_array(n, 1, 3), *v = random_array(n, 1, 4), sum = 0;
+    double *w = random_array(n, 1, 1), *g = random_array(n, 1, 2), *m = random_array(n, 1, 3), *v = random_array(n, 1, 4);
 
     if (!dev)
         return;
     for (int adaptive = 0; adaptive < 2; adaptive++) {
         struct sru_update s = {
-            .n = n, .clip = 0.5f, .decay = 1e-3f, .rate = 1e-2f, .beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-8f,
-            .correction = 0.7f, .adaptive = adaptive,
+            .n = n, .beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-8f, .gauge = gauge_to_device(dev, 0.5f),
+            .step = step_to_device(dev, (struct sru_step){ .decay = 1e-3f, .rate = 1e-2f, .correction = 0.7f, .adaptive = adaptive }),
         };
 
         for (size_t i = 0; i < n; i++)
@@ -291,11 +294,58 @@ START_TEST(update_and_sumsq)
         assert_near("w", n, from_device(dev, s.w, n), w, 1e-6);
         assert_near("m", n, from_device(dev, s.m, n), m, 1e-6);
         assert_near("v", n, from_device(dev, s.v, n), v, 1e-6);
+        s.gauge = gauge_to_device(dev, 0);   /* diverged */
+        dev->ops->update(dev, &s);
+        assert_near("w", n, from_device(dev, s.w, n), w, 1e-6);
+        assert_near("m", n, from_device(dev, s.m, n), m, 1e-6);
     }
+    close_kernels(dev);
+}
+END_TEST
+
+static struct sru_gauge measured(struct sru_dev *dev, const struct sru_measure *s)
+{
+    struct sru_gauge gauge;
+
+    dev->ops->measure(dev, s);
+    dev->ops->send(dev, 1, s->gauge);
+    ck_assert(!dev->ops->receive(dev, 1, &gauge, NULL));
+    return gauge;
+}
+
+START_TEST(measures)
+{
+    struct sru_dev *dev = open_device(_i);
+    const size_t N = 3001, n = 100003;
+    double *nll = random_array(N, 1, 1), *g = random_array(n, 1, 2), sum = 0, squares = 0;
+
+    if (!dev)
+        return;
+    for (size_t i = 0; i < N; i++)
+        sum += nll[i];
     for (size_t i = 0; i < n; i++)
-        sum += g[i] * g[i];
-    ck_assert_double_eq_tol(dev->ops->sumsq(dev, to_device(dev, g, n), n), sum, 1e-9 * sum);
-    ck_assert_double_eq(dev->ops->sumsq(dev, NULL, 0), 0);
+        squares += g[i] * g[i];
+    struct sru_measure s = { .N = N, .n = n, .nll = to_device(dev, nll, N), .g = to_device(dev, g, n), .gauge = gauge_to_device(dev, 1) };
+    struct sru_gauge gauge = measured(dev, &s);
+    ck_assert_double_eq_tol(gauge.loss, sum / (double)N, 1e-12);
+    ck_assert_double_eq_tol(gauge.norm, sqrt(squares), 1e-9 * sqrt(squares));
+    ck_assert(gauge.clip == 1);
+    s.largest = 0.5;
+    ck_assert_double_eq_tol((double)measured(dev, &s).clip, 0.5 / sqrt(squares), 1e-7 / sqrt(squares));
+    s.largest = 2 * sqrt(squares);
+    ck_assert(measured(dev, &s).clip == 1);
+    g[n - 1] = NAN;
+    s.g = to_device(dev, g, n);
+    gauge = measured(dev, &s);
+    ck_assert(gauge.clip == 0 && isnan(gauge.norm));
+    s.n = 0;
+    ck_assert(measured(dev, &s).clip == 0);   /* and so it stays */
+    s.gauge = gauge_to_device(dev, 1);
+    gauge = measured(dev, &s);
+    ck_assert(gauge.clip == 1 && gauge.norm == 0);
+    nll[7] = INFINITY;
+    s.nll = to_device(dev, nll, N);
+    ck_assert(measured(dev, &s).clip == 0);
     close_kernels(dev);
 }
 END_TEST
@@ -323,7 +373,8 @@ int main(void)
     tcase_add_loop_test(t, linear_products, 0, n);
     tcase_add_loop_test(t, prediction, 0, n);
     tcase_add_loop_test(t, prediction_of_extreme_scores, 0, (int)n_cpu_kernels);
-    tcase_add_loop_test(t, update_and_sumsq, 0, n);
+    tcase_add_loop_test(t, updates, 0, n);
+    tcase_add_loop_test(t, measures, 0, n);
     tcase_add_test(t, unknown_kernels);
     suite_add_tcase(s, t);
     return run_suite(s);

@@ -32,6 +32,8 @@ static float *columns(const float *both, size_t rows, size_t p, size_t from)
     return x;
 }
 
+enum { STEP = 3 };   /* of the masks */
+
 static void one_attend(struct sru_dev *dev, struct sru_attend s, float rate)
 {
     const size_t B = s.B, T = s.T, keys = s.M + T, p = s.p, nq = B * T * p, nk = B * keys * p;
@@ -42,9 +44,9 @@ static void one_attend(struct sru_dev *dev, struct sru_attend s, float rate)
     const double most = keys < 1000 ? 2e-6 : 2e-5;   /* of thousands of values little is left */
     const struct sru_shape shape = { .B = B, .T = T, .M = s.M, .d = 1, .p = p, .H = s.H, .V = 1, .train = true };
 
-    s.mask = (struct sru_mask){ .rate = rate, .step = 1, .layer = 2, .site = SRU_SITE_ATTEND, .seed = 42 };
+    s.mask = (struct sru_mask){ .rate = rate, .step = step_to_device(dev, (struct sru_step){ .count = STEP }), .layer = 2, .site = SRU_SITE_ATTEND, .seed = 42 };
     if (mask)
-        ref_mask(&s.mask, B * s.H * T, keys, mask);
+        ref_mask(&s.mask, STEP, B * s.H * T, keys, mask);
     s.q = padded(dev, q, B, T, p, 3), s.k = padded(dev, k, B, keys, p, 0), s.v = padded(dev, v, B, keys, p, 1);
     s.out = padded(dev, NULL, B, T, p, 2), s.dout = padded(dev, dout, B, T, p, 0);
     s.dq = padded(dev, before, B, T, p, 4), s.dkv = padded(dev, NULL, B, keys, 2 * p, 5);
@@ -136,7 +138,7 @@ static void one_norm(struct sru_dev *dev, size_t B, size_t T, size_t cols, bool 
         .B = B, .T = T, .cols = cols, .add_dr = add, .stats = zeros(dev, 2 * N),
         .r = padded(dev, in[2], B, T, cols, 2 * pad), .y = padded(dev, NULL, B, T, cols, 0),
         .dy = padded(dev, dout, B, T, cols, pad), .dr = padded(dev, add ? before : NULL, B, T, cols, 3 * pad),
-        .mask = { .rate = rate, .step = 1, .layer = 1, .site = SRU_SITE_PROJECT, .seed = 8 },
+        .mask = { .rate = rate, .step = step_to_device(dev, (struct sru_step){ .count = STEP }), .layer = 1, .site = SRU_SITE_PROJECT, .seed = 8 },
     };
 
     if (a) {
@@ -149,7 +151,7 @@ static void one_norm(struct sru_dev *dev, size_t B, size_t T, size_t cols, bool 
         s.beta = (struct sru_weight){ .w = to_device(dev, in[4], cols), .g = to_device(dev, before, cols) };
     }
     if (mask)
-        ref_mask(&s.mask, N, cols, mask);
+        ref_mask(&s.mask, STEP, N, cols, mask);
     ck_assert(!dev->ops->reserve(dev, &shape, NULL));
     norm_forward(&c, f.in, out);
     dev->ops->norm(dev, &s);
@@ -218,9 +220,9 @@ static void one_recur(struct sru_dev *dev, struct sru_recur s, double size, floa
     const struct function f = { recur_forward, &c, { a, w3, x, v, bias }, { na, nw, nx, 2 * d, 2 * d }, nx, dh };
     const struct sru_shape shape = { .B = B, .T = T, .d = d, .p = p, .H = 1, .V = 1, .train = true };
 
-    s.mask = (struct sru_mask){ .rate = rate, .step = 3, .layer = 2, .site = SRU_SITE_HIGHWAY, .seed = 4 };
+    s.mask = (struct sru_mask){ .rate = rate, .step = step_to_device(dev, (struct sru_step){ .count = STEP }), .layer = 2, .site = SRU_SITE_HIGHWAY, .seed = 4 };
     if (mask)
-        ref_mask(&s.mask, B, d, mask);
+        ref_mask(&s.mask, STEP, B, d, mask);
     s.a = padded(dev, a, B, T, p, 0), s.da = padded(dev, NULL, B, T, p, 3), s.x = padded(dev, x, B, T, d, d % 8 ? 2 : 8);
     s.dx = padded(dev, NULL, B, T, d, 0), s.h = padded(dev, NULL, B, T, d, 5), s.dh = padded(dev, dh, B, T, d, d % 8 ? 1 : 16);
     s.w3 = to_matrix(dev, w3, p, 3 * d, true, before);

@@ -53,7 +53,8 @@ static void train(struct sru_lm *lm, const int32_t *ids, struct outcome *o)
         ck_assert(!sru_net_train(&net, ids, ids + 1, 1.0f / N, o->nll[step], NULL));
         o->g[step] = malloc(n * sizeof(float));
         lm->dev->ops->get(lm->dev, o->g[step], lm->g, n * sizeof(float));
-        sru_optimizer_step(&adamw, lm->dev, step + 1, 5e-3, 1, n, lm->w, lm->g, m, v);
+        const struct sru_now now = { step_to_device(lm->dev, sru_optimizer_at(&adamw, step + 1, 5e-3, 0)), gauge_to_device(lm->dev, 1) };
+        sru_optimizer_update(&adamw, lm->dev, now, n, lm->w, lm->g, m, v);
         lm->prepared = false;
     }
     o->w = malloc(n * sizeof(float));

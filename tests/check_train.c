@@ -38,7 +38,8 @@ static void check_optimizer(const struct sru_st_file *f, struct sru_dev *dev, co
 
         rates = *end ? end + 1 : end;
         dev->ops->put(dev, dg, g[i], sizeof g[i]);
-        sru_optimizer_step(&o, dev, (uint64_t)i + 1, rate, 1, N, dw, dg, m, v);
+        const struct sru_now now = { step_to_device(dev, sru_optimizer_at(&o, (uint64_t)i + 1, rate, 0)), gauge_to_device(dev, 1) };
+        sru_optimizer_update(&o, dev, now, N, dw, dg, m, v);
         dev->ops->get(dev, w, dw, sizeof w);
         assert_near(name, N, w, expected[i], 1e-6);
     }

@@ -73,9 +73,10 @@ static void nan_elements(const struct sru_kernels *k, size_t n, size_t at)
 static void nan_update(const struct sru_kernels *k, size_t n, size_t at, int which, bool adaptive)
 {
     float *part[4] = { floats(n, 1), floats(n, 1), floats(n, 1), filled(n, 1) }, *const w = part[2];   /* g, m, w, v */
-    const struct sru_update s = { .n = n, .g = part[0], .m = part[1], .w = w, .v = part[3], .clip = 1, .decay = 0.01f,
-                                  .rate = 1, .beta1 = 0.9f, .beta2 = 0.9f, .eps = 1e-8f, .correction = 1,
-                                  .adaptive = adaptive };
+    const struct sru_step step = { .decay = 0.01f, .rate = 1, .correction = 1, .adaptive = adaptive };
+    const struct sru_gauge gauge = { .clip = 1 };
+    const struct sru_update s = { .n = n, .g = part[0], .m = part[1], .w = w, .v = part[3], .beta1 = 0.9f, .beta2 = 0.9f,
+                                  .eps = 1e-8f, .step = &step, .gauge = &gauge };
 
     part[which][at] = NAN;
     k->update(&s, 0, n);

@@ -48,7 +48,8 @@ void case_conversion(const struct sru_kernels *k, size_t n)
 void case_random_masks(const struct sru_kernels *k, size_t n)
 {
     static const size_t rows[] = { 0, 1, 130150524, 4294967295 };   /* the 33 blocks of row 130150524 pass 2^32 */
-    const struct sru_mask s = { .rate = 0.3f, .step = 7, .layer = 3, .site = SRU_SITE_PROJECT, .seed = 1234567890123u };
+    const struct sru_step step = { .count = 7 };
+    const struct sru_mask s = { .rate = 0.3f, .step = &step, .layer = 3, .site = SRU_SITE_PROJECT, .seed = 1234567890123u };
     float *m = filled(n, -1);
 
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
@@ -56,7 +57,7 @@ void case_random_masks(const struct sru_kernels *k, size_t n)
         for (size_t j = 0; j < n; j++) {
             const size_t blocks = (n + 7) / 8, i = j % (4 * blocks);
             const uint64_t at = (uint64_t)rows[r] * blocks + i / 4;
-            uint32_t c[4] = { (uint32_t)at, (uint32_t)(at >> 32), s.step, s.layer << 8 | s.site };
+            uint32_t c[4] = { (uint32_t)at, (uint32_t)(at >> 32), step.count, s.layer << 8 | s.site };
 
             sru_philox(c, s.seed);
             expect(m[j] == ((i == j ? c[i % 4] & 0xFFFF : c[i % 4] >> 16) < 19661 ? 0 : 1 / (1 - 0.3f)),   /* 0.3 of 65536 */
@@ -150,8 +151,10 @@ void case_optimizer(const struct sru_kernels *k, size_t n)
         const size_t from = n / 3;
         float *w = floats(n, 1), *g = floats(n, 1), *m = floats(n, 1), *v = filled(n, 0.01f);
         double *w1 = doubles(n), *m1 = doubles(n), *v1 = doubles(n);
-        const struct sru_update s = { .n = n, .w = w, .g = g, .m = m, .v = v, .clip = 0.5f, .decay = 0.01f, .rate = 0.125f,
-                                      .beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-3f, .correction = 0.75f, .adaptive = adaptive };
+        const struct sru_step step = { .decay = 0.01f, .rate = 0.125f, .correction = 0.75f, .adaptive = adaptive };
+        const struct sru_gauge gauge = { .clip = 0.5f };
+        const struct sru_update s = { .n = n, .w = w, .g = g, .m = m, .v = v, .beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-3f,
+                                      .step = &step, .gauge = &gauge };
 
         g[n - 1] = 0;
         m[n - 1] = v[n - 1] = 1e-38f;   /* becomes 0 */

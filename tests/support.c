@@ -277,6 +277,23 @@ int32_t *tokens_to_device(struct sru_dev *dev, const int32_t *x, size_t n)
     return p;
 }
 
+struct sru_step *step_to_device(struct sru_dev *dev, struct sru_step step)
+{
+    struct sru_step *p = keep(dev->ops->alloc(dev, sizeof *p), dev);
+
+    dev->ops->put(dev, p, &step, sizeof step);
+    return p;
+}
+
+struct sru_gauge *gauge_to_device(struct sru_dev *dev, float clip)
+{
+    const struct sru_gauge gauge = { .clip = clip };
+    struct sru_gauge *p = keep(dev->ops->alloc(dev, sizeof *p), dev);
+
+    dev->ops->put(dev, p, &gauge, sizeof gauge);
+    return p;
+}
+
 /* Fails where an operator did. */
 static void assert_works(struct sru_dev *dev)
 {

@@ -57,6 +57,9 @@ struct sru_weight to_matrix(struct sru_dev *dev, const double *w, size_t in, siz
 float *to_device(struct sru_dev *dev, const double *x, size_t n);
 float *zeros(struct sru_dev *dev, size_t n);
 int32_t *tokens_to_device(struct sru_dev *dev, const int32_t *x, size_t n);
+/* The same of a step, and of a gauge with that factor of the gradient. */
+struct sru_step *step_to_device(struct sru_dev *dev, struct sru_step step);
+struct sru_gauge *gauge_to_device(struct sru_dev *dev, float clip);
 /* The host's copy of an f32 array on the device; fails where the device did. */
 float *from_device(struct sru_dev *dev, const float *p, size_t n);
 

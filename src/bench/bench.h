@@ -65,7 +65,7 @@ struct sru_bench_model {
 
 /* The operators of ops.h as they are timed: linear by its weight, the optimizer's parts, and moving memory about. */
 enum sru_timed { SRU_EMBED, SRU_LINEAR_W1, SRU_LINEAR_W2, SRU_ATTEND, SRU_NORM, SRU_RECUR, SRU_PREDICT, SRU_UPDATE, SRU_MUON_UPDATE, SRU_PREPARE,
-                 SRU_SUMSQ, SRU_MOVE,
+                 SRU_MEASURE, SRU_MOVE,
                  SRU_TIMED };
 enum { SRU_FORWARD, SRU_BACKWARD, SRU_DIRECTIONS };
 extern const char *const sru_timed_names[SRU_TIMED];

@@ -13,7 +13,7 @@
 #include "src/bench/bench.h"
 
 const char *const sru_timed_names[SRU_TIMED] = {
-    "embed", "W1", "W2", "attend", "norm", "recur", "predict", "update", "muon", "prepare", "sumsq", "copy, zero"
+    "embed", "W1", "W2", "attend", "norm", "recur", "predict", "update", "muon", "prepare", "measure", "copy, zero"
 };
 
 static size_t attending(const struct sru_config *c)
@@ -107,7 +107,7 @@ static struct sru_cost backward(const struct sizes *s, enum sru_timed op)
         return (struct sru_cost){ N * 6 * d * s->V, e * (N * 2 * d + d * s->V) + 4 * d * s->V };
     case SRU_UPDATE:   /* w, g, m, v; w, m, v */
         return (struct sru_cost){ 0, 28 * s->P };
-    case SRU_SUMSQ:
+    case SRU_MEASURE:
         return (struct sru_cost){ 0, 4 * s->P };
     case SRU_MOVE:     /* dz set to 0 */
         return (struct sru_cost){ 0, s->A * R * p * e };

@@ -37,6 +37,7 @@ static double now(struct sru_dev *dev)
     X(predict_back, predict, SRU_PREDICT, SRU_BACKWARD)                \
     X(update, update, SRU_UPDATE, SRU_BACKWARD)                        \
     X(muon, muon, SRU_MUON_UPDATE, SRU_BACKWARD)                       \
+    X(measure, measure, SRU_MEASURE, SRU_BACKWARD)                     \
     X(prepare, weight, SRU_PREPARE, SRU_FORWARD)
 
 /* W1 makes few columns of many, W2 does not. */
@@ -55,15 +56,6 @@ static enum sru_timed which_linear(const struct sru_linear *s)
         t->times->seconds[op][direction] += now(dev) - from;                        \
     }
 OPERATORS(WRAPPER)
-
-static double timed_sumsq(struct sru_dev *dev, const float *x, size_t n)
-{
-    const struct sru_ops_timing *t = timing_of(dev);
-    const double from = now(dev), sum = t->inner->sumsq(dev, x, n);
-
-    t->times->seconds[SRU_SUMSQ][SRU_BACKWARD] += now(dev) - from;
-    return sum;
-}
 
 static void timed_copy(struct sru_dev *dev, void *dst, const void *src, size_t bytes, size_t n, size_t stride)
 {
@@ -88,7 +80,7 @@ void sru_ops_timing_begin(struct sru_ops_timing *t, struct sru_dev *dev, struct 
     *t = (struct sru_ops_timing){ .ops = *dev->ops, .inner = dev->ops, .times = times, .queues = !sru_is_cpu(dev) };
 #define REPLACE(name, args, op, direction) t->ops.name = timed_##name;
     OPERATORS(REPLACE)
-    t->ops.sumsq = timed_sumsq;
+    t->ops.record = NULL;   /* operators are done one by one */
     t->ops.copy = timed_copy;
     t->ops.zero = timed_zero;
     dev->ops = &t->ops;

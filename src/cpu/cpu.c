@@ -1,6 +1,7 @@
 /* The CPU as a device: memory, workspace, threads, and the table of its operators. */
 #include "config.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,15 +115,16 @@ static void cpu_update(struct sru_dev *dev, const struct sru_update *s)
 {
     const struct sru_kernels *k = sru_cpu_of(dev)->k;
 
+    if (s->gauge->clip == 0)
+        return;
 #pragma omp parallel for schedule(static)
     for (size_t from = 0; from < s->n; from += CHUNK)
         k->update(s, from, sru_min(from + CHUNK, s->n));
 }
 
 /* Parts are added in order, and there are as many for every number of threads. */
-static double cpu_sumsq(struct sru_dev *dev, const float *x, size_t n)
+static double sumsq(const struct sru_kernels *k, const float *x, size_t n)
 {
-    const struct sru_kernels *k = sru_cpu_of(dev)->k;
     double part[64] = { 0 };
     const size_t parts = sizeof part / sizeof *part, each = (n + parts - 1) / parts;
     double sum = 0;
@@ -134,6 +136,34 @@ static double cpu_sumsq(struct sru_dev *dev, const float *x, size_t n)
     for (size_t i = 0; i < parts; i++)
         sum += part[i];
     return sum;
+}
+
+static void cpu_measure(struct sru_dev *dev, const struct sru_measure *s)
+{
+    struct sru_gauge *g = s->gauge;
+    double sum = 0;
+
+    for (size_t i = 0; i < s->N; i++)
+        sum += (double)s->nll[i];
+    g->loss = sum / (double)s->N;
+    g->norm = sqrt(sumsq(sru_cpu_of(dev)->k, s->g, s->n));
+    if (g->clip == 0 || !isfinite(g->loss) || !isfinite(g->norm))
+        g->clip = 0;
+    else
+        g->clip = s->largest > 0 && g->norm > s->largest ? (float)(s->largest / g->norm) : 1;
+}
+
+/* Nothing is queued. */
+static void cpu_send(struct sru_dev *dev, int box, const struct sru_gauge *gauge)
+{
+    sru_cpu_of(dev)->sent[box] = *gauge;
+}
+
+static sru_status cpu_receive(struct sru_dev *dev, int box, struct sru_gauge *host, struct sru_error *err)
+{
+    (void)err;
+    *host = sru_cpu_of(dev)->sent[box];
+    return SRU_OK;
 }
 
 /* ---- Operand copies ---------------------------------------------------------------------- */
@@ -251,7 +281,9 @@ static const struct sru_ops cpu_ops = {
     .predict_back = sru_cpu_predict_back,
     .update = cpu_update,
     .muon = sru_cpu_muon,
-    .sumsq = cpu_sumsq,
+    .measure = cpu_measure,
+    .send = cpu_send,
+    .receive = cpu_receive,
     .sync = cpu_sync,
     .close = cpu_close,
 };

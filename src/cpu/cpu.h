@@ -16,6 +16,7 @@ struct sru_cpu {
     bool   gemm;        /* sru_products_gemm: see linear.c */
     float *work;        /* the operators' workspace, one operator at a time */
     size_t work_bytes;
+    struct sru_gauge sent[2];
     float *room;        /* rows of `room_cols` for decode.c */
     size_t room_cols;
 };

@@ -145,22 +145,23 @@ static void orthogonalise(struct sru_cpu *cpu, const struct sru_muon_matrix *s, 
 
 static void step(struct sru_cpu *cpu, const struct sru_muon *s, const struct sru_muon_matrix *x, struct room r)
 {
+    const float clip = s->gauge->clip;
     double sum = 0;
 
     for (size_t i = 0; i < x->rows; i++) {
         const size_t at = x->offset + i * x->length;
 
-        sum += cpu->k->momentum(x->cols, s->momentum, s->clip, s->g + at, s->m + at);
+        sum += cpu->k->momentum(x->cols, s->momentum, clip, s->g + at, s->m + at);
     }
     const float scale = (float)(1 / (sqrt(sum) + 1e-7));
     for (size_t i = 0; i < x->rows; i++) {
         const size_t at = x->offset + i * x->length;
 
-        cpu->k->direction(x->cols, s->momentum, s->clip, scale, s->g + at, s->m + at, sru_at(&cpu->dev, r.x, i * x->cols));
+        cpu->k->direction(x->cols, s->momentum, clip, scale, s->g + at, s->m + at, sru_at(&cpu->dev, r.x, i * x->cols));
     }
     orthogonalise(cpu, x, &r);
     for (size_t i = 0; i < x->rows; i++)
-        cpu->k->descend(x->cols, s->decay, s->rate * x->scale, sru_at(&cpu->dev, r.x, i * x->cols),
+        cpu->k->descend(x->cols, s->step->muon_decay, s->step->muon_rate * x->scale, sru_at(&cpu->dev, r.x, i * x->cols),
                         s->w + x->offset + i * x->length);
 }
 
@@ -172,6 +173,8 @@ size_t sru_cpu_muon_work(const struct sru_cpu *cpu, const struct sru_shape *s)
 void sru_cpu_muon(struct sru_dev *dev, const struct sru_muon *s)
 {
     struct sru_cpu *cpu = sru_cpu_of(dev);
+    if (s->gauge->clip == 0)
+        return;
     const size_t each = cpu->work_bytes / sizeof(float) / (size_t)dev->threads / 16 * 16;
 
 #pragma omp parallel for schedule(dynamic) num_threads(sru_threads(cpu))

@@ -96,13 +96,13 @@ struct sru_net {
     size_t present;         /* positions of the memory that exist */
     size_t last;            /* positions of the last segment, not yet moved into the memory */
     uint64_t seed;          /* of the dropout masks */
-    uint32_t step;          /* counts training segments */
     const struct sru_given *given;
 
     struct sru_layer_buffers *layers;   /* [depth] */
     sru_act *out;                       /* [B,T,d] the last layer's output */
     int32_t *tokens, *targets;          /* [N] */
     float   *nll;                       /* [N] */
+    struct sru_step *step;              /* of training; 0 until its trainer puts it there */
     float   *logits;                    /* [N,V], where asked for */
     sru_act *dh, *dj, *da, *dA, *dz, *dkv;   /* the backward's, shared by the layers */
 
@@ -136,7 +136,14 @@ void sru_net_reset(struct sru_net *net);
 sru_status sru_net_read(struct sru_net *net, size_t t, const int32_t *tokens, const int32_t *targets, float *nll,
                         struct sru_error *err);
 
-/* The same with dropout and a backward: lm->g becomes the gradient of factor * sum of nll. */
+/* The parts of reading that a recorded step is made of: tokens and targets go to the device; then, with dropout and a backward,
+ * lm->g becomes the gradient of factor * sum of nll, which stays on the device.  Errors wait for `sync`. */
+void sru_net_feed(struct sru_net *net, size_t t, const int32_t *tokens, const int32_t *targets);
+void sru_net_queue(struct sru_net *net, float factor);
+/* Whether the next segment differs from the last in nothing but what stands in device memory. */
+bool sru_net_is_steady(const struct sru_net *net);
+
+/* Both, and the losses. */
 sru_status sru_net_train(struct sru_net *net, const int32_t *tokens, const int32_t *targets, float factor, float *nll,
                          struct sru_error *err);
 

@@ -9,7 +9,7 @@
 
 /* ---- The plan ------------------------------------------------------------------------------ */
 
-enum { PER_LAYER = 13, OUTSIDE = 13 };
+enum { PER_LAYER = 13, OUTSIDE = 14 };
 
 struct planner {
     struct sru_net *net;
@@ -85,6 +85,7 @@ static void plan_outside(struct planner *p, bool logits)
         PLAN(p, "logits", SRU_NONE, &net->logits, sizeof(float), B, T, c->vocab);
     if (!net->train)
         return;
+    PLAN(p, "step", SRU_NONE, &net->step, 1, sizeof *net->step);
     PLAN(p, "gradient of h", SRU_NONE, &net->dh, act, B, T, d);
     if (c->layer_norm && !c->normalize_after)
         PLAN(p, "gradient of the normalised input", SRU_NONE, &net->dj, act, B, T, d);
@@ -224,10 +225,8 @@ static void advance(struct sru_net *net)
 
     for (size_t i = 0; i < net->lm->config.depth && last > 0; i++) {
         struct sru_layer_buffers *b = &net->layers[i];
-        float *c = b->c0;
-
-        b->c0 = b->c1;
-        b->c1 = c;
+        if (b->c1 != b->c0)
+            dev->ops->copy(dev, b->c0, b->c1, net->B * d * sizeof *b->c0, 1, 0);
         if (net->lm->params.layers[i].attends)
             dev->ops->copy(dev, b->in, sru_at(dev, b->in, last * d), M * d * dev->act_bytes, net->B,
                            (M + net->T) * d * dev->act_bytes);
@@ -297,16 +296,22 @@ static struct sru_predict prediction(const struct sru_net *net, size_t t)
     };
 }
 
-static void forward(struct sru_net *net, size_t t, const int32_t *tokens, const int32_t *targets)
+void sru_net_feed(struct sru_net *net, size_t t, const int32_t *tokens, const int32_t *targets)
 {
     struct sru_dev *dev = net->lm->dev;
     const size_t bytes = net->B * t * sizeof *tokens;
 
-    sru_lm_prepare(net->lm);
-    advance(net);
     dev->ops->put(dev, net->tokens, tokens, bytes);
     if (targets)
         dev->ops->put(dev, net->targets, targets, bytes);
+}
+
+static void forward(struct sru_net *net, size_t t)
+{
+    struct sru_dev *dev = net->lm->dev;
+
+    sru_lm_prepare(net->lm);
+    advance(net);
     const struct sru_embed e = embedding(net, t);
     dev->ops->embed(dev, &e);
     for (size_t i = 0; i < net->lm->config.depth; i++)
@@ -330,19 +335,24 @@ sru_status sru_net_read(struct sru_net *net, size_t t, const int32_t *tokens, co
 {
     struct sru_dev *dev = net->lm->dev;
 
-    forward(net, t, tokens, targets);
+    sru_net_feed(net, t, tokens, targets);
+    forward(net, t);
     struct sru_predict p = prediction(net, t);
     p.targets = targets ? net->targets : NULL;
     dev->ops->predict(dev, &p);
     return finish(net, t, targets ? nll : NULL, err);
 }
 
-sru_status sru_net_train(struct sru_net *net, const int32_t *tokens, const int32_t *targets, float factor, float *nll,
-                         struct sru_error *err)
+bool sru_net_is_steady(const struct sru_net *net)
+{
+    return net->present == net->M && net->last == net->T;
+}
+
+void sru_net_queue(struct sru_net *net, float factor)
 {
     struct sru_dev *dev = net->lm->dev;
 
-    forward(net, net->T, tokens, targets);
+    forward(net, net->T);
     struct sru_predict p = prediction(net, net->T);
     p.targets = net->targets;
     p.factor = factor;
@@ -351,6 +361,12 @@ sru_status sru_net_train(struct sru_net *net, const int32_t *tokens, const int32
         sru_layer_backward(net, i);
     const struct sru_embed e = embedding(net, net->T);
     dev->ops->embed_back(dev, &e);
-    net->step++;
+}
+
+sru_status sru_net_train(struct sru_net *net, const int32_t *tokens, const int32_t *targets, float factor, float *nll,
+                         struct sru_error *err)
+{
+    sru_net_feed(net, net->T, tokens, targets);
+    sru_net_queue(net, factor);
     return finish(net, net->T, nll, err);
 }

@@ -19,36 +19,44 @@ bool sru_optimizer_parse(const char *name, struct sru_optimizer *o)
     return o->kind == SRU_MUON || strcmp(name, "adamw") == 0;
 }
 
-void sru_optimizer_step(const struct sru_optimizer *o, struct sru_dev *dev, uint64_t n, double rate, double clip, size_t count,
-                        float *w, float *g, float *m, float *v)
+struct sru_step sru_optimizer_at(const struct sru_optimizer *o, uint64_t n, double rate, double muon_rate)
 {
     const double b1n = pow(o->beta1, (double)n), b2n = pow(o->beta2, (double)n);
-    struct sru_update u = {
-        .n = count, .w = w, .g = g, .m = m, .v = v, .clip = (float)clip, .decay = (float)(rate * o->weight_decay),
-        .rate = (float)(rate / (1 - b1n)), .beta1 = (float)o->beta1, .beta2 = (float)o->beta2, .eps = (float)o->eps,
-        .correction = 1, .adaptive = true,
+    struct sru_step s = {
+        .count = (uint32_t)(n - 1), .adaptive = true, .decay = (float)(rate * o->weight_decay), .rate = (float)(rate / (1 - b1n)),
+        .correction = 1, .muon_rate = (float)muon_rate, .muon_decay = (float)(muon_rate * o->weight_decay),
     };
 
     if (o->kind != SRU_RADAM) {
-        u.correction = (float)sqrt(1 - b2n);
+        s.correction = (float)sqrt(1 - b2n);
     } else {
         const double most = 2 / (1 - o->beta2) - 1, rho = most - 2 * (double)n * b2n / (1 - b2n);
 
-        u.adaptive = rho > 5;
-        if (u.adaptive) {
+        s.adaptive = rho > 5;
+        if (s.adaptive) {
             const double rectify = sqrt((rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho));
-            u.rate = (float)(rate * rectify * sqrt(1 - b2n) / (1 - b1n));
+            s.rate = (float)(rate * rectify * sqrt(1 - b2n) / (1 - b1n));
         }
     }
+    return s;
+}
+
+void sru_optimizer_update(const struct sru_optimizer *o, struct sru_dev *dev, struct sru_now now, size_t n, float *w, float *g,
+                          float *m, float *v)
+{
+    const struct sru_update u = {
+        .n = n, .w = w, .g = g, .m = m, .v = v, .beta1 = (float)o->beta1, .beta2 = (float)o->beta2, .eps = (float)o->eps,
+        .step = now.step, .gauge = now.gauge,
+    };
+
     dev->ops->update(dev, &u);
 }
 
-void sru_optimizer_muon(const struct sru_optimizer *o, struct sru_dev *dev, double rate, double clip,
-                        const struct sru_muon_matrix *matrices, size_t n, float *w, float *g, float *m)
+void sru_optimizer_muon(struct sru_dev *dev, struct sru_now now, const struct sru_muon_matrix *matrices, size_t n, float *w,
+                        float *g, float *m)
 {
     const struct sru_muon s = {
-        .n = n, .matrices = matrices, .w = w, .g = g, .m = m, .clip = (float)clip, .momentum = 0.95f, .rate = (float)rate,
-        .decay = (float)(rate * o->weight_decay),
+        .n = n, .matrices = matrices, .w = w, .g = g, .m = m, .momentum = 0.95f, .step = now.step, .gauge = now.gauge,
     };
 
     dev->ops->muon(dev, &s);

@@ -15,15 +15,24 @@ struct sru_optimizer {
 bool sru_optimizer_parse(const char *name, struct sru_optimizer *o);
 
 /*
- * Step n (from 1) at a learning rate over `count` scalars of w, gradients g times `clip`, moments m and v:
+ * What step n (from 1) has of its own, at a learning rate, and at another for Muon's matrices:
  *
  *   RAdam (Liu et al., ICLR 2020), rectified where rho > 5, else the momentum alone; AdamW (Loshchilov and Hutter, ICLR 2019).
  */
-void sru_optimizer_step(const struct sru_optimizer *o, struct sru_dev *dev, uint64_t n, double rate, double clip, size_t count,
-                        float *w, float *g, float *m, float *v);
+struct sru_step sru_optimizer_at(const struct sru_optimizer *o, uint64_t n, double rate, double muon_rate);
+
+/* That step, and how it went; both in device memory. */
+struct sru_now {
+    const struct sru_step  *step;
+    const struct sru_gauge *gauge;
+};
+
+/* Update n scalars of w by gradients g; moments m and v. */
+void sru_optimizer_update(const struct sru_optimizer *o, struct sru_dev *dev, struct sru_now now, size_t n, float *w, float *g,
+                          float *m, float *v);
 
 /* A step of Muon (Jordan et al. 2024) over n matrices of arenas; m is the momentum. */
-void sru_optimizer_muon(const struct sru_optimizer *o, struct sru_dev *dev, double rate, double clip,
-                        const struct sru_muon_matrix *matrices, size_t n, float *w, float *g, float *m);
+void sru_optimizer_muon(struct sru_dev *dev, struct sru_now now, const struct sru_muon_matrix *matrices, size_t n, float *w,
+                        float *g, float *m);
 
 #endif

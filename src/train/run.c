@@ -30,6 +30,7 @@ struct run {
     struct sru_counts counts;
     double began, earlier;         /* this session's clock, and the seconds of sessions before */
     double saved;                  /* when, in seconds of training */
+    double mark;                   /* the clock when the last step was done */
     double speed;                  /* tokens a second, smoothed */
 };
 
@@ -195,11 +196,35 @@ static double train_loss(const struct run *r)
     return r->counts.loss_steps ? r->counts.loss_sum / (double)r->counts.loss_steps : NAN;
 }
 
+/* Wait for steps until so many are left unread. */
+static sru_status catch_up(struct run *r, size_t unread, struct sru_error *err)
+{
+    const double lr = rate(r, r->s->lr);
+    double loss;
+
+    while (r->trainer.unread > unread) {
+        const sru_status status = sru_trainer_loss(&r->trainer, &loss, err);
+
+        if (status)
+            return status;
+        const double now = sru_now(), speed = (double)(r->s->batch * r->s->unroll) / (now - r->mark);
+        r->mark = now;
+        r->speed = r->speed > 0 ? 0.95 * r->speed + 0.05 * speed : speed;
+        r->counts.loss_sum += loss;
+        r->counts.loss_steps++;
+        report(r, lr, loss, NAN, false);
+    }
+    return SRU_OK;
+}
+
 /* A record of the metrics; the mean of the training loss begins anew. */
 static sru_status record(struct run *r, double lr, double valid, struct sru_error *err)
 {
+    const sru_status status = catch_up(r, 0, err);
     const double train = train_loss(r);
 
+    if (status)
+        return status;
     r->counts.loss_sum = 0;
     r->counts.loss_steps = 0;
     return sru_metrics_write(&r->metrics,
@@ -211,6 +236,10 @@ static sru_status record(struct run *r, double lr, double valid, struct sru_erro
 
 static sru_status save(struct run *r, struct sru_error *err)
 {
+    const sru_status status = catch_up(r, 0, err);
+
+    if (status)
+        return status;
     r->counts.seconds = seconds_of(r);
     r->saved = r->counts.seconds;
     return sru_checkpoint_save(r->directory.last, &r->trainer, &r->counts, &r->vocab, r->s->stored, err);
@@ -236,9 +265,11 @@ static sru_status evaluate_part(struct run *r, size_t i, double *nats, struct sr
 static sru_status evaluate(struct run *r, struct sru_error *err)
 {
     const double lr = rate(r, r->s->lr);
-    double valid;
-    sru_status status = evaluate_part(r, 1, &valid, err);
+    double valid = NAN;
+    sru_status status = catch_up(r, 0, err);
 
+    if (!status)
+        status = evaluate_part(r, 1, &valid, err);
     if (status || isnan(valid))
         return status;
     r->counts.evaluations = due(r);   /* by the clock, those too that fell due meanwhile */
@@ -260,19 +291,14 @@ static sru_status evaluate(struct run *r, struct sru_error *err)
 /* One step, its record and, now and then, a checkpoint. */
 static sru_status step(struct run *r, struct sru_error *err)
 {
-    const double lr = rate(r, r->s->lr), muon_lr = rate(r, r->s->muon_lr), from = sru_now();
-    double loss;
-    sru_status status = sru_trainer_step(&r->trainer, lr, muon_lr, &loss, err);
+    const double lr = rate(r, r->s->lr), muon_lr = rate(r, r->s->muon_lr);
 
-    if (status)
-        return status;
-    const double speed = (double)(r->s->batch * r->s->unroll) / (sru_now() - from);
-    r->speed = r->speed > 0 ? 0.95 * r->speed + 0.05 * speed : speed;
-    r->counts.loss_sum += loss;
-    r->counts.loss_steps++;
-    report(r, lr, loss, NAN, false);
-    if (due(r) > r->counts.evaluations)
-        return SRU_OK;   /* which records and saves */
+    if (r->trainer.unread == 0)
+        r->mark = sru_now();
+    sru_trainer_step(&r->trainer, lr, muon_lr);
+    sru_status status = catch_up(r, sru_trainer_ahead(&r->trainer), err);
+    if (status || due(r) > r->counts.evaluations)
+        return status;   /* an evaluation records and saves */
     if (r->trainer.step % r->s->log_every == 0)
         status = record(r, lr, NAN, err);
     if (!status && seconds_of(r) - r->saved >= r->s->save_every)

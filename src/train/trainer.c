@@ -1,7 +1,6 @@
 /* Training, a step at a time: see trainer.h. */
 #include "config.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #include "src/train/trainer.h"
@@ -58,6 +57,7 @@ sru_status sru_trainer_open(struct sru_trainer *t, struct sru_lm *lm, const stru
 {
     struct sru_dev *dev = lm->dev;
     const size_t B = streams->B, T = streams->T, bytes = lm->params.arena * sizeof(float);
+    const struct sru_gauge fresh = { .clip = 1 };
     sru_status status;
 
     *t = (struct sru_trainer){ .lm = lm, .streams = *streams, .optimizer = *optimizer, .clip = clip };
@@ -70,13 +70,14 @@ sru_status sru_trainer_open(struct sru_trainer *t, struct sru_lm *lm, const stru
     }
     t->m = dev->ops->alloc(dev, bytes);
     t->v = dev->ops->alloc(dev, bytes);
+    t->gauge = dev->ops->alloc(dev, sizeof *t->gauge);
     t->tokens = malloc(B * T * sizeof *t->tokens);
     t->targets = malloc(B * T * sizeof *t->targets);
-    t->nll = malloc(B * T * sizeof *t->nll);
-    if (!t->m || !t->v || !t->tokens || !t->targets || !t->nll) {
+    if (!t->m || !t->v || !t->gauge || !t->tokens || !t->targets) {
         sru_trainer_close(t);
         return sru_fail(err, SRU_ENOMEM, "out of memory for the optimizer's moments, %zu MB", bytes >> 19);
     }
+    dev->ops->put(dev, t->gauge, &fresh, sizeof fresh);
     sru_net_reset(&t->net);
     return SRU_OK;
 }
@@ -85,76 +86,117 @@ void sru_trainer_close(struct sru_trainer *t)
 {
     if (!t->lm)
         return;
-    t->lm->dev->ops->release(t->lm->dev, t->m);
-    t->lm->dev->ops->release(t->lm->dev, t->v);
+    struct sru_dev *dev = t->lm->dev;
+    if (dev->ops->forget)
+        dev->ops->forget(dev, t->record);
+    dev->ops->release(dev, t->m);
+    dev->ops->release(dev, t->v);
+    dev->ops->release(dev, t->gauge);
     free(t->matrices);
     free(t->tokens);
     free(t->targets);
-    free(t->nll);
     if (t->net.lm)
         sru_net_close(&t->net);
     *t = (struct sru_trainer){ .lm = NULL };
 }
 
-static double mean(const float *x, size_t n)
-{
-    double sum = 0;
-
-    for (size_t i = 0; i < n; i++)
-        sum += (double)x[i];
-    return sum / (double)n;
-}
-
 /* Scalars [from, to) of the arenas. */
-static void update(struct sru_trainer *t, double rate, double clip, size_t from, size_t to)
+static void update(struct sru_trainer *t, struct sru_now now, size_t from, size_t to)
 {
     struct sru_lm *lm = t->lm;
 
     if (from < to)
-        sru_optimizer_step(&t->optimizer, lm->dev, t->step, rate, clip, to - from, lm->w + from, lm->g + from, t->m + from,
-                           t->v + from);
+        sru_optimizer_update(&t->optimizer, lm->dev, now, to - from, lm->w + from, lm->g + from, t->m + from, t->v + from);
 }
 
 /* What lies between Muon's matrices is the other optimizer's: without any, all. */
-static void update_all(struct sru_trainer *t, double rate, double muon_rate, double clip)
+static void update_all(struct sru_trainer *t)
 {
+    const struct sru_now now = { t->net.step, t->gauge };
     struct sru_lm *lm = t->lm;
     size_t at = 0;
 
     for (size_t i = 0; i < t->n_matrices; i++) {
         const size_t end = sru_muon_end(&t->matrices[i]);
 
-        update(t, rate, clip, at, t->matrices[i].offset);
+        update(t, now, at, t->matrices[i].offset);
         at = end > at ? end : at;
     }
-    update(t, rate, clip, at, lm->params.arena);
+    update(t, now, at, lm->params.arena);
     if (t->n_matrices > 0)
-        sru_optimizer_muon(&t->optimizer, lm->dev, muon_rate, clip, t->matrices, t->n_matrices, lm->w, lm->g, t->m);
+        sru_optimizer_muon(lm->dev, now, t->matrices, t->n_matrices, lm->w, lm->g, t->m);
 }
 
-sru_status sru_trainer_step(struct sru_trainer *t, double rate, double muon_rate, double *loss, struct sru_error *err)
+/* A step, of what stands in device memory. */
+static void queue(struct sru_trainer *t)
 {
     struct sru_dev *dev = t->lm->dev;
-    const size_t arena = t->lm->params.arena, N = t->streams.B * t->streams.T;
-    sru_status status;
+    const size_t N = t->streams.B * t->streams.T;
+    const struct sru_measure measure = {
+        .N = N, .n = t->lm->params.arena, .nll = t->net.nll, .g = t->lm->g, .largest = t->clip, .gauge = t->gauge,
+    };
+
+    t->lm->prepared = false;
+    sru_net_queue(&t->net, 1.0f / (float)N);
+    dev->ops->measure(dev, &measure);
+    update_all(t);
+}
+
+/* The same, and where steps no longer differ, from a record. */
+static void queue_or_replay(struct sru_trainer *t)
+{
+    struct sru_dev *dev = t->lm->dev;
+
+    if (!dev->ops->record || !sru_net_is_steady(&t->net)) {
+        queue(t);
+    } else if (!t->record || !dev->ops->replay(dev, t->record)) {
+        dev->ops->forget(dev, t->record);
+        dev->ops->record(dev);
+        queue(t);
+        t->record = dev->ops->recorded(dev);
+        if (t->record)
+            dev->ops->replay(dev, t->record);
+    }
+    t->lm->prepared = false;
+}
+
+void sru_trainer_step(struct sru_trainer *t, double rate, double muon_rate)
+{
+    struct sru_dev *dev = t->lm->dev;
+    const struct sru_step step = sru_optimizer_at(&t->optimizer, t->step + 1, rate, muon_rate);
 
     if (t->segment == t->streams.segments) {   /* a new epoch */
         t->segment = 0;
         sru_net_reset(&t->net);
     }
     sru_streams_get(&t->streams, t->segment, t->tokens, t->targets);
-    t->net.step = (uint32_t)t->step;
-    if ((status = sru_net_train(&t->net, t->tokens, t->targets, 1.0f / (float)N, t->nll, err)))
-        return status;
-    *loss = mean(t->nll, N);
-    const double norm = sqrt(dev->ops->sumsq(dev, t->lm->g, arena));
-    if (!isfinite(*loss) || !isfinite(norm))
-        return sru_fail(err, SRU_EDIVERGED, "training diverged at step %llu: the loss is %g and the gradient's norm %g; try a "
-                        "smaller --lr or a longer --warmup", (unsigned long long)t->step, *loss, norm);
-    const double clip = t->clip > 0 && norm > t->clip ? t->clip / norm : 1;
+    sru_net_feed(&t->net, t->streams.T, t->tokens, t->targets);
+    dev->ops->put(dev, t->net.step, &step, sizeof step);
+    queue_or_replay(t);
+    dev->ops->send(dev, t->step % 2, t->gauge);
     t->step++;
-    update_all(t, rate, muon_rate, clip);
-    t->lm->prepared = false;
     t->segment++;
-    return dev->ops->sync(dev, err);
+    t->unread++;
+}
+
+size_t sru_trainer_ahead(const struct sru_trainer *t)
+{
+    return t->lm->dev->ops->record ? 1 : 0;
+}
+
+sru_status sru_trainer_loss(struct sru_trainer *t, double *loss, struct sru_error *err)
+{
+    struct sru_dev *dev = t->lm->dev;
+    const uint64_t step = t->step - t->unread;
+    struct sru_gauge gauge;
+    const sru_status status = dev->ops->receive(dev, step % 2, &gauge, err);
+
+    if (status)
+        return status;
+    *loss = gauge.loss;
+    if (gauge.clip == 0)
+        return sru_fail(err, SRU_EDIVERGED, "training diverged at step %llu: the loss is %g and the gradient's norm %g; try a "
+                        "smaller --lr or a longer --warmup", (unsigned long long)step, gauge.loss, gauge.norm);
+    t->unread--;
+    return SRU_OK;
 }

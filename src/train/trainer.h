@@ -16,10 +16,12 @@ struct sru_trainer {
     float   *m, *v;       /* moments, arenas as the parameters' */
     struct sru_muon_matrix *matrices;   /* [n_matrices] that Muon takes */
     size_t   n_matrices;
-    uint64_t step;        /* steps done */
+    uint64_t step;        /* steps done, or queued */
+    size_t   unread;      /* of them, whose loss was not asked for */
     size_t   segment;     /* of the epoch, the next to read */
     int32_t *tokens, *targets;
-    float   *nll;
+    struct sru_gauge *gauge;
+    void    *record;      /* of a step, where the device makes one */
 };
 
 /*
@@ -36,10 +38,16 @@ sru_status sru_trainer_open(struct sru_trainer *t, struct sru_lm *lm, const stru
 void sru_trainer_close(struct sru_trainer *t);
 
 /*
- * One step at a learning rate, and one for Muon's matrices.
- * @param loss  mean nats a token of the segment, before the step
- * @return SRU_EDIVERGED, and the weights as they were, where the loss or the gradient is not finite; SRU_EDEVICE.
+ * One step at a learning rate, and one for Muon's matrices.  Devices that queue their work have then begun it: no more than
+ * sru_trainer_ahead steps, 0 or 1, may be unread before the next.
  */
-sru_status sru_trainer_step(struct sru_trainer *t, double rate, double muon_rate, double *loss, struct sru_error *err);
+void sru_trainer_step(struct sru_trainer *t, double rate, double muon_rate);
+size_t sru_trainer_ahead(const struct sru_trainer *t);
+/*
+ * Wait for the first step that is unread.
+ * @param loss  mean nats a token of the segment, before the step
+ * @return SRU_EDIVERGED where the loss or the gradient was not finite: the weights are as they were, and no step changes them; SRU_EDEVICE.
+ */
+sru_status sru_trainer_loss(struct sru_trainer *t, double *loss, struct sru_error *err);
 
 #endif

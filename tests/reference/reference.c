@@ -7,13 +7,13 @@
 #include "simd/philox.h"
 #include "tests/reference/reference.h"
 
-void ref_mask(const struct sru_mask *m, size_t rows, size_t cols, double *out)
+void ref_mask(const struct sru_mask *m, uint32_t step, size_t rows, size_t cols, double *out)
 {
     for (size_t row = 0; row < rows; row++)
         for (size_t j = 0; j < cols; j++) {
             const size_t blocks = (cols + 7) / 8, half = 4 * blocks, i = j % half;
             const uint64_t block = (uint64_t)row * blocks + i / 4;
-            uint32_t c[4] = { (uint32_t)block, (uint32_t)(block >> 32), m->step, m->layer << 8 | m->site };
+            uint32_t c[4] = { (uint32_t)block, (uint32_t)(block >> 32), step, m->layer << 8 | m->site };
 
             sru_philox(c, m->seed);
             const uint32_t bits = j < half ? c[i % 4] & 0xFFFF : c[i % 4] >> 16;
@@ -188,11 +188,11 @@ static void newton_schulz(size_t n, size_t k, double *x, double *y)
     free(a);
 }
 
-void ref_muon(const struct sru_muon *s, double *w, const double *g, double *m)
+void ref_muon(const struct sru_muon *s, const struct sru_step *step, double clip, double *w, const double *g, double *m)
 {
     for (const struct sru_muon_matrix *x = s->matrices; x < s->matrices + s->n; x++) {
         const size_t rows = x->rows, cols = x->cols;
-        const double b = s->momentum, clip = s->clip;
+        const double b = s->momentum;
         double *u = calloc(2 * rows * cols, sizeof *u), *y = u + rows * cols, sum = 0;
 
         for (size_t i = 0; i < rows * cols; i++) {
@@ -214,7 +214,7 @@ void ref_muon(const struct sru_muon *s, double *w, const double *g, double *m)
         for (size_t i = 0; i < rows * cols; i++) {
             const size_t at = x->offset + i / cols * x->length + i % cols;
 
-            w[at] = (1 - (double)s->decay) * w[at] - (double)s->rate * (double)x->scale * y[i];
+            w[at] = (1 - (double)step->muon_decay) * w[at] - (double)step->muon_rate * (double)x->scale * y[i];
         }
         free(u);
     }

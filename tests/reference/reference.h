@@ -7,7 +7,7 @@
 
 #include "src/ops.h"
 
-void ref_mask(const struct sru_mask *m, size_t rows, size_t cols, double *out);
+void ref_mask(const struct sru_mask *m, uint32_t step, size_t rows, size_t cols, double *out);
 void ref_embed(size_t N, size_t d, const int32_t *tokens, const double *table, const double *mask, double *x);
 void ref_linear(size_t rows, size_t in, size_t out, const double *x, const double *w, double *y);
 /* Sizes and visibility from s. */
@@ -22,6 +22,6 @@ void ref_recur(const struct sru_recur *s, const double *a, const double *w3, con
 void ref_predict(size_t N, size_t d, size_t V, const double *h, const double *mask, const double *w,
                  const double *bias, const int32_t *targets, double *nll, double *logits);
 /* The step s describes, on its arenas as doubles: s's own are not used. */
-void ref_muon(const struct sru_muon *s, double *w, const double *g, double *m);
+void ref_muon(const struct sru_muon *s, const struct sru_step *step, double clip, double *w, const double *g, double *m);
 
 #endif
