@@ -17,7 +17,7 @@ struct settings {
 };
 
 static const struct sru_option options[] = {
-    { "preset", 'p', SRU_OPT_STRING, "NAME", "Describe a preset instead of a file: tiny, small, medium or enwik8-base.",
+    { "preset", 'p', SRU_OPT_STRING, "NAME", "Describe a preset instead of a file: tiny, small, medium, large or enwik8-base.",
       offsetof(struct settings, preset), 0, 0 },
     { "batch", 'b', SRU_OPT_SIZE, "N", "Streams B to plan training for (default: the run's, or the preset's).",
       offsetof(struct settings, batch), 0, 1073741824 },

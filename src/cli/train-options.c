@@ -19,8 +19,8 @@ static const struct sru_option options[] = {
     { "data", 'd', SRU_OPT_STRING, "FILE", "The text to learn; any bytes.", AT(data), 0, 0 },
     { "out", 'o', SRU_OPT_STRING, "DIR", "Directory of the run, made where it is missing (default: sru-run).", AT(out), 0, 0 },
     { "resume", 'r', SRU_OPT_FLAG, NULL, "Go on with the run in --out.", AT(resume), 0, 0 },
-    { "preset", 'p', SRU_OPT_STRING, "NAME", "Sizes and rates to begin with: tiny (about 1 million parameters), small (5), medium (20) "
-      "or enwik8-base (108: the paper's) (default: tiny).", AT(preset), 0, 0 },
+    { "preset", 'p', SRU_OPT_STRING, "NAME", "Sizes and rates to begin with: tiny (about 1 million parameters), small (5), medium (20), "
+      "large (48, for a GPU) or enwik8-base (108: the paper's) (default: tiny).", AT(preset), 0, 0 },
     { "time", 't', SRU_OPT_DURATION, "TIME", "Length of the run, such as 90s, 10m or 2h (default: 10m).", AT(time), 0, HUGE_VAL },
     { "steps", 'n', SRU_OPT_UINT64, "N", "Length of the run in steps, instead of --time.", AT(steps), 0, 1e15 },
     { "stop-at", 0, SRU_OPT_UINT64, "N", "Save and end this session after step N of the run, to resume it later.", AT(stop_at), 0, 1e15 },
@@ -79,7 +79,7 @@ static const char *const per_session[] = { "out", "resume", "data", "valid", "te
 
 /* ---- Presets ------------------------------------------------------------------------------------- */
 
-const char sru_preset_names[] = "tiny, small, medium and enwik8-base";
+const char sru_preset_names[] = "tiny, small, medium, large and enwik8-base";
 
 static const struct {
     const char *name;
@@ -91,6 +91,7 @@ static const struct {
     { "tiny", 512, 128, 4, 16, 128, 0, 4e-3, 0.1, 0.06, "muon" },
     { "small", 1024, 256, 4, 8, 128, 0, 2e-3, 0.05, 0.06, "adamw" },
     { "medium", 1536, 384, 8, 8, 256, 0, 1.5e-3, 0.1, 0.06, "adamw" },
+    { "large", 2048, 512, 10, 32, 512, 0, 2.4e-3, 0.05, 0.06, "adamw" },
     /* The paper's base model of enwik8 and its rates; it warms up over 16,000 of 400,000 steps. */
     { "enwik8-base", 3072, 768, 10, 16, 1024, 3072, 3e-4, 0.22, 0.04, "radam" },
 };
