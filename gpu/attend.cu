@@ -65,7 +65,8 @@ static part part_of(const struct sru_cuda *cuda, const struct sru_attend *s, boo
     k.keys = s->M + s->T - k.lo;
     k.length = length_of(k.keys);
     k.factor = 1.0f / sqrtf((float)(s->p / s->H));
-    k.n = sru_min(s->B, sru_max(1, LIMIT / stream_work(cuda, k.T, k.keys, back)));
+    const size_t most = sru_max(1, LIMIT / stream_work(cuda, k.T, k.keys, back)), parts = (s->B + most - 1) / most;
+    k.n = parts > 0 ? (s->B + parts - 1) / parts : 0;   /* as many in each */
     return k;
 }
 

@@ -207,7 +207,7 @@ struct sru_cuda_operand {
 void *sru_cuda_operand_open(struct sru_dev *, size_t in, size_t out, bool in_first, enum sru_use);
 size_t sru_cuda_operand_bytes(struct sru_dev *, size_t in, size_t out, enum sru_use);
 void sru_cuda_operand_close(struct sru_dev *, void *);
-void sru_cuda_prepare(struct sru_dev *, const struct sru_weight *);
+void sru_cuda_prepare(struct sru_dev *, const struct sru_weight *, size_t n);
 /* The values that products take. */
 const void *sru_cuda_values(const struct sru_weight *);
 

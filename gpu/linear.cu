@@ -35,43 +35,58 @@ void *sru_cuda_operand_open(struct sru_dev *dev, size_t in, size_t out, bool in_
     return NULL;
 }
 
-static __global__ void narrow(size_t n, const float *x, __nv_bfloat16 *y)
+enum { LISTED = 64, THREADS = 256 };
+
+/* Matrices of n elements each to copy. */
+struct list {
+    struct { size_t n; const float *from; __nv_bfloat16 *to; } of[LISTED];
+};
+
+/* An eight of elements. */
+__device__ static uint4 narrowed(const float4 *x)
 {
-    for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += (size_t)gridDim.x * blockDim.x)
-        y[i] = __float2bfloat16_rn(x[i]);
+    union { __nv_bfloat162 pair[4]; uint4 all; } eight;
+
+    eight.pair[0] = __floats2bfloat162_rn(x[0].x, x[0].y);
+    eight.pair[1] = __floats2bfloat162_rn(x[0].z, x[0].w);
+    eight.pair[2] = __floats2bfloat162_rn(x[1].x, x[1].y);
+    eight.pair[3] = __floats2bfloat162_rn(x[1].z, x[1].w);
+    return eight.all;
 }
 
-/* n eights. */
-static __global__ void narrow_eights(size_t n, const float4 *x, uint4 *y)
+/* blockIdx.y is the matrix. */
+static __global__ void narrow(struct list list)
 {
-    for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += (size_t)gridDim.x * blockDim.x) {
-        const float4 a = x[2 * i], b = x[2 * i + 1];
-        union { __nv_bfloat162 pair[4]; uint4 all; } eight;
+    const size_t n = list.of[blockIdx.y].n, first = (size_t)blockIdx.x * THREADS + threadIdx.x, step = (size_t)gridDim.x * THREADS;
+    const float *from = list.of[blockIdx.y].from;
+    __nv_bfloat16 *to = list.of[blockIdx.y].to;
 
-        eight.pair[0] = __floats2bfloat162_rn(a.x, a.y);
-        eight.pair[1] = __floats2bfloat162_rn(a.z, a.w);
-        eight.pair[2] = __floats2bfloat162_rn(b.x, b.y);
-        eight.pair[3] = __floats2bfloat162_rn(b.z, b.w);
-        y[i] = eight.all;
+    if (n % 8 == 0 && ((uintptr_t)from | (uintptr_t)to) % 16 == 0) {
+#pragma unroll 4
+        for (size_t i = first; i < n / 8; i += step)
+            ((uint4 *)to)[i] = narrowed((const float4 *)from + 2 * i);
+    } else {
+        for (size_t i = first; i < n; i += step)
+            to[i] = __float2bfloat16_rn(from[i]);
     }
 }
 
-void sru_cuda_prepare(struct sru_dev *dev, const struct sru_weight *w)
+void sru_cuda_prepare(struct sru_dev *dev, const struct sru_weight *w, size_t n)
 {
     struct sru_cuda *cuda = sru_cuda_of(dev);
-    const struct sru_cuda_operand *o = (const struct sru_cuda_operand *)w->operand;
-    const size_t n = o->in * o->out;
-    const bool eights = n % 8 == 0 && ((uintptr_t)w->w | (uintptr_t)o->copy) % 16 == 0;
-    const size_t steps = eights ? n / 8 : n, blocks = (steps + 255) / 256, most = (size_t)1 << 16;
-    const unsigned grid = (unsigned)(blocks < most ? blocks : most);
 
-    if (!o->copy || n == 0)
-        return;
-    if (eights)
-        narrow_eights<<<grid, 256, 0, cuda->stream>>>(n / 8, (const float4 *)w->w, (uint4 *)o->copy);
-    else
-        narrow<<<grid, 256, 0, cuda->stream>>>(n, w->w, (__nv_bfloat16 *)o->copy);
-    sru_cuda_launched(cuda, "prepare");
+    for (size_t i = 0; i < n && cuda->bf16; i += LISTED) {
+        const size_t listed = sru_min(n - i, LISTED);
+        struct list list;
+
+        for (size_t j = 0; j < listed; j++) {
+            const struct sru_cuda_operand *o = (const struct sru_cuda_operand *)w[i + j].operand;
+
+            list.of[j] = { o->in * o->out, w[i + j].w, (__nv_bfloat16 *)o->copy };
+        }
+        narrow<<<dim3(128, (unsigned)listed), THREADS, 0, cuda->stream>>>(list);
+        sru_cuda_launched(cuda, "prepare");
+    }
 }
 
 const void *sru_cuda_values(const struct sru_weight *w)

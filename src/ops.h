@@ -241,12 +241,13 @@ struct sru_ops {
     sru_status (*reserve)(struct sru_dev *, const struct sru_shape *, struct sru_error *);
 
     /*
-     * Operand copies of a matrix [out,in], or with in_first [in,out], for a use; NULL without memory.  `prepare` makes them anew after the values changed, before any operator uses the weight.
+     * Operand copies of a matrix [out,in], or with in_first [in,out], for a use; NULL without memory.  `prepare` makes those of n weights anew after the
+     * values changed, before any operator uses them.
      */
     void *(*operand_open)(struct sru_dev *, size_t in, size_t out, bool in_first, enum sru_use use);
     size_t (*operand_bytes)(struct sru_dev *, size_t in, size_t out, enum sru_use use);
     void  (*operand_close)(struct sru_dev *, void *);   /* NULL is allowed */
-    void  (*prepare)(struct sru_dev *, const struct sru_weight *);
+    void  (*prepare)(struct sru_dev *, const struct sru_weight *, size_t n);
 
     void (*embed)(struct sru_dev *, const struct sru_embed *);
     void (*embed_back)(struct sru_dev *, const struct sru_embed *);

@@ -317,7 +317,7 @@ struct sru_weight to_matrix(struct sru_dev *dev, const double *w, size_t in, siz
 
     m.operand = keep(dev->ops->operand_open(dev, in, out, in_first, grad ? SRU_USE_TRAIN : SRU_USE_READ), dev);
     pieces->operand = true;
-    dev->ops->prepare(dev, &m);
+    dev->ops->prepare(dev, &m, 1);
     return m;
 }
 

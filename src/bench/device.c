@@ -140,7 +140,7 @@ static sru_status linear_open(struct sru_linear *s, struct sru_dev *dev, bool in
     s->w.operand = dev->ops->operand_open(dev, s->in, s->out, in_first, SRU_USE_TRAIN);
     if (!s->x.p || !s->y.p || !s->w.w || !s->w.g || !s->w.operand)
         return sru_fail(err, SRU_ENOMEM, "out of memory for a matrix product");
-    dev->ops->prepare(dev, &s->w);
+    dev->ops->prepare(dev, &s->w, 1);
     return dev->ops->reserve(dev, &shape, err);
 }
 

@@ -37,8 +37,7 @@ static double now(struct sru_dev *dev)
     X(predict_back, predict, SRU_PREDICT, SRU_BACKWARD)                \
     X(update, update, SRU_UPDATE, SRU_BACKWARD)                        \
     X(muon, muon, SRU_MUON_UPDATE, SRU_BACKWARD)                       \
-    X(measure, measure, SRU_MEASURE, SRU_BACKWARD)                     \
-    X(prepare, weight, SRU_PREPARE, SRU_FORWARD)
+    X(measure, measure, SRU_MEASURE, SRU_BACKWARD)
 
 /* W1 makes few columns of many, W2 does not. */
 static enum sru_timed which_linear(const struct sru_linear *s)
@@ -56,6 +55,15 @@ static enum sru_timed which_linear(const struct sru_linear *s)
         t->times->seconds[op][direction] += now(dev) - from;                        \
     }
 OPERATORS(WRAPPER)
+
+static void timed_prepare(struct sru_dev *dev, const struct sru_weight *w, size_t n)
+{
+    const struct sru_ops_timing *t = timing_of(dev);
+    const double from = now(dev);
+
+    t->inner->prepare(dev, w, n);
+    t->times->seconds[SRU_PREPARE][SRU_FORWARD] += now(dev) - from;
+}
 
 static void timed_copy(struct sru_dev *dev, void *dst, const void *src, size_t bytes, size_t n, size_t stride)
 {
@@ -81,6 +89,7 @@ void sru_ops_timing_begin(struct sru_ops_timing *t, struct sru_dev *dev, struct 
 #define REPLACE(name, args, op, direction) t->ops.name = timed_##name;
     OPERATORS(REPLACE)
     t->ops.record = NULL;   /* operators are done one by one */
+    t->ops.prepare = timed_prepare;
     t->ops.copy = timed_copy;
     t->ops.zero = timed_zero;
     dev->ops = &t->ops;

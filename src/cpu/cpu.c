@@ -217,9 +217,8 @@ static void *cpu_operand_open(struct sru_dev *dev, size_t in, size_t out, bool i
     return NULL;
 }
 
-static void cpu_prepare(struct sru_dev *dev, const struct sru_weight *w)
+static void prepare_one(struct sru_cpu *cpu, const struct sru_weight *w)
 {
-    struct sru_cpu *cpu = sru_cpu_of(dev);
     const struct sru_cpu_operand *o = w->operand;
 
     if (o->panels)
@@ -228,6 +227,12 @@ static void cpu_prepare(struct sru_dev *dev, const struct sru_weight *w)
         sru_pack(cpu->products, o->in, o->out, cpu->bf16, !o->in_first, w->w, o->forward);
     if (o->back)
         sru_pack(cpu->products, o->out, o->in, cpu->bf16, o->in_first, w->w, o->back);
+}
+
+static void cpu_prepare(struct sru_dev *dev, const struct sru_weight *w, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        prepare_one(sru_cpu_of(dev), &w[i]);
 }
 
 /* ---- The device ------------------------------------------------------------------------- */

@@ -76,11 +76,19 @@ struct sru_weight sru_lm_matrix(const struct sru_lm *lm, size_t i)
 
 void sru_lm_prepare(struct sru_lm *lm)
 {
-    for (size_t i = 0; i < sru_lm_n_matrices(lm) && !lm->prepared; i++)
-        if (lm->matrices[i].operand) {
-            const struct sru_weight w = sru_lm_matrix(lm, i);
-            lm->dev->ops->prepare(lm->dev, &w);
+    struct sru_weight some[64];
+    size_t n = 0;
+
+    if (lm->prepared)
+        return;
+    for (size_t i = 0; i < sru_lm_n_matrices(lm); i++) {
+        if (lm->matrices[i].operand)
+            some[n++] = sru_lm_matrix(lm, i);
+        if (n == sizeof some / sizeof *some || i + 1 == sru_lm_n_matrices(lm)) {
+            lm->dev->ops->prepare(lm->dev, some, n);
+            n = 0;
         }
+    }
     lm->prepared = true;
 }
 
