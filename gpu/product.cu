@@ -2,16 +2,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gpu/device.cuh"
+#include "gpu/product.cuh"
 
-enum { BUCKETS = 256 };
+enum { BUCKETS = 256, CANDIDATES = 8 };
 #define WORKSPACE ((size_t)32 << 20)   /* what NVIDIA advises for Hopper */
 
 struct plan {
-    struct sru_cuda_product key;
+    struct sru_cuda_call call;
     uint32_t alignment;         /* of all three pointers, in bytes */
-    cublasLtMatmulDesc_t op;
-    cublasLtMatrixLayout_t a, b, c;
     cublasLtMatmulAlgo_t algo;
     struct plan *next;
 };
@@ -57,7 +55,7 @@ static cublasStatus_t layout(cublasLtMatrixLayout_t *out, cudaDataType_t type, s
 }
 
 /* c^T = b^T a^T: what is b here comes first there. */
-static cublasStatus_t describe(const struct sru_cuda *cuda, struct plan *p)
+static cublasStatus_t describe(const struct sru_cuda *cuda, struct sru_cuda_call *p)
 {
     const struct sru_cuda_product *k = &p->key;
     const cudaDataType_t in = cuda->bf16 ? CUDA_R_16BF : CUDA_R_32F, out = k->c_f32 ? CUDA_R_32F : in;
@@ -81,8 +79,8 @@ static cublasStatus_t choose(struct sru_cuda *cuda, struct plan *p)
 {
     const uint64_t bytes = WORKSPACE;
     cublasLtMatmulPreference_t wishes;
-    cublasLtMatmulHeuristicResult_t best;
-    int found = 0;
+    cublasLtMatmulHeuristicResult_t found[CANDIDATES];
+    int n = 0;
     cublasStatus_t status = cublasLtMatmulPreferenceCreate(&wishes);
 
     if (status)
@@ -95,25 +93,25 @@ static cublasStatus_t choose(struct sru_cuda *cuda, struct plan *p)
     for (size_t i = 0; i < sizeof each / sizeof *each && !status; i++)
         status = cublasLtMatmulPreferenceSetAttribute(wishes, each[i], &p->alignment, sizeof p->alignment);
     if (!status)
-        status = cublasLtMatmulAlgoGetHeuristic(cuda->lt, p->op, p->b, p->a, p->c, p->c, wishes, 1, &best, &found);
-    if (!status && found == 0)
+        status = cublasLtMatmulAlgoGetHeuristic(cuda->lt, p->call.op, p->call.b, p->call.a, p->call.c, p->call.c, wishes, CANDIDATES, found, &n);
+    if (!status && n == 0)
         status = CUBLAS_STATUS_NOT_SUPPORTED;
     if (!status)
-        p->algo = best.algo;
+        p->algo = sru_cuda_fastest(cuda, &p->call, found, n);
     cublasLtMatmulPreferenceDestroy(wishes);
     return status;
 }
 
 static void close_plan(struct plan *p)
 {
-    if (p->op)
-        cublasLtMatmulDescDestroy(p->op);
-    if (p->a)
-        cublasLtMatrixLayoutDestroy(p->a);
-    if (p->b)
-        cublasLtMatrixLayoutDestroy(p->b);
-    if (p->c)
-        cublasLtMatrixLayoutDestroy(p->c);
+    if (p->call.op)
+        cublasLtMatmulDescDestroy(p->call.op);
+    if (p->call.a)
+        cublasLtMatrixLayoutDestroy(p->call.a);
+    if (p->call.b)
+        cublasLtMatrixLayoutDestroy(p->call.b);
+    if (p->call.c)
+        cublasLtMatrixLayoutDestroy(p->call.c);
     free(p);
 }
 
@@ -121,13 +119,13 @@ static struct plan *find(struct sru_cuda *cuda, const struct sru_cuda_product *k
 {
     struct plan **bucket = &cuda->products->buckets[bucket_of(k)], *p = *bucket;
 
-    while (p && (p->alignment != alignment || !same(&p->key, k)))
+    while (p && (p->alignment != alignment || !same(&p->call.key, k)))
         p = p->next;
     if (p || !(p = (struct plan *)calloc(1, sizeof *p)))
         return p;
-    p->key = *k;
+    p->call.key = *k;
     p->alignment = alignment;
-    if (describe(cuda, p) || choose(cuda, p)) {
+    if (describe(cuda, &p->call) || choose(cuda, p)) {
         close_plan(p);
         return NULL;
     }
@@ -147,13 +145,20 @@ static uint32_t alignment_of(const struct sru_cuda *cuda, const struct sru_cuda_
     return (pointers | apart) % 16 == 0 ? 16 : element;
 }
 
+cublasStatus_t sru_cuda_call(struct sru_cuda *cuda, const struct sru_cuda_call *p, const cublasLtMatmulAlgo_t *algo, const void *a,
+                             const void *b, void *c)
+{
+    const float one = 1, add = p->key.add ? 1 : 0;
+
+    return cublasLtMatmul(cuda->lt, p->op, &one, b, p->b, a, p->a, &add, c, p->c, c, p->c, algo, cuda->products->workspace, WORKSPACE,
+                          cuda->stream);
+}
+
 void sru_cuda_multiply(struct sru_cuda *cuda, const struct sru_cuda_product *k, const void *a, const void *b, void *c)
 {
     struct plan *p = find(cuda, k, alignment_of(cuda, k, (uintptr_t)a | (uintptr_t)b | (uintptr_t)c));
-    const float one = 1, add = k->add ? 1 : 0;
 
-    if (!p || cublasLtMatmul(cuda->lt, p->op, &one, b, p->b, a, p->a, &add, c, p->c, c, p->c, &p->algo, cuda->products->workspace,
-                             WORKSPACE, cuda->stream))
+    if (!p || sru_cuda_call(cuda, &p->call, &p->algo, a, b, c))
         sru_cuda_check(cuda, cudaErrorUnknown, "a matrix product");
 }
 
