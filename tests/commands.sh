@@ -207,6 +207,9 @@ check 'one JSON object' awk '
     }' out
 for key in machine memory matmul_2048 presets training operators recurrence generation; do holds out "\"$key\""; done
 expect 2 'bench of an unknown preset' "$sru" bench tiny huge; says huge medium
+expect 0 'bench of an optimizer' "$sru" bench $brief --optimizer adamw tiny
+check 'it and no other' awk '/^  muon/ { exit 1 }' out
+expect 2 'bench of an unknown optimizer' "$sru" bench --optimizer sgd tiny; says sgd muon
 expect 2 'bench without time' "$sru" bench --seconds 0; says seconds
 
 # ---- broken models

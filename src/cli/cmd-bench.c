@@ -10,6 +10,7 @@ struct settings {
     double seconds;
     bool   json;
     size_t batch, unroll;   /* 0: the preset's */
+    const char *optimizer;  /* NULL: the same */
     struct sru_device_settings device;
 };
 
@@ -20,6 +21,7 @@ static const struct sru_option options[] = {
     { "json", 'j', SRU_OPT_FLAG, NULL, "Print one JSON object at the end, with more figures.", AT(json), 0, 0 },
     { "batch", 'b', SRU_OPT_SIZE, "N", "Streams to train with; 0: the preset's (default: 0).", AT(batch), 0, MANY },
     { "unroll", 'u', SRU_OPT_SIZE, "N", "Positions of a step; 0: the preset's (default: 0).", AT(unroll), 0, MANY },
+    { "optimizer", 0, SRU_OPT_STRING, "NAME", "adamw, muon or radam (default: the preset's).", AT(optimizer), 0, 0 },
     SRU_DEVICE_OPTIONS(struct settings, device),
 };
 static const struct sru_option_table table = { options, sizeof options / sizeof *options };
@@ -28,11 +30,14 @@ static const struct sru_option_table table = { options, sizeof options / sizeof 
 static sru_status find_preset(const char *name, const struct settings *s, struct sru_bench_model *m, struct sru_error *err)
 {
     struct sru_train_options o;
+    struct sru_optimizer optimizer;
     struct sru_params params;
 
+    if (s->optimizer && !sru_optimizer_parse(s->optimizer, &optimizer))
+        return sru_fail(err, SRU_EINVAL, "option '--optimizer': '%.40s' is none: give adamw, muon or radam", s->optimizer);
     if (!sru_train_preset(name, &o))
         return sru_fail(err, SRU_EINVAL, "no preset is named '%.60s': there are %s", name, sru_preset_names);
-    *m = (struct sru_bench_model){ .name = name, .config = o.config, .optimizer = o.optimizer };
+    *m = (struct sru_bench_model){ .name = name, .config = o.config, .optimizer = s->optimizer ? s->optimizer : o.optimizer };
     m->B = s->batch ? s->batch : o.batch;
     m->T = s->unroll ? s->unroll : o.unroll;
     m->config.vocab = 256;
