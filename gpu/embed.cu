@@ -7,6 +7,7 @@ template <typename A> struct embed_args {
     float *table;
     rows_of<A> rows;
     struct sru_cuda_mask mask;
+    bool add;
 };
 
 /* Whether all rows, and the mask, go by groups. */
@@ -46,7 +47,7 @@ template <typename A> __global__ static void embed_columns(embed_args<A> s)
 
 template <typename A> static void embed(struct sru_cuda *cuda, const struct sru_embed *s)
 {
-    const embed_args<A> k = { s->B * s->T, s->T, s->d, s->tokens, s->table.w, s->x, sru_cuda_mask_of(&s->mask) };
+    const embed_args<A> k = { s->B * s->T, s->T, s->d, s->tokens, s->table.w, s->x, sru_cuda_mask_of(&s->mask), false };
     const bool groups = in_groups(k);
 
     if (k.N == 0 || k.d == 0)
@@ -106,6 +107,11 @@ __global__ static void sort_rows(size_t N, const int32_t *__restrict__ tokens, u
     }
 }
 
+template <typename A> __device__ static void put(const embed_args<A> &s, size_t at, float sum)
+{
+    s.table[at] = s.add ? s.table[at] + sum : sum;
+}
+
 /* A block has SLICE groups of a token's columns.  All its threads mask CHUNK rows at a time; then a thread a column adds them up. */
 enum { BACK_THREADS = 128, SLICE = 8, COLUMNS = SLICE * SRU_GROUP, ROWS = BACK_THREADS / SLICE, EACH = 4, CHUNK = ROWS * EACH };
 
@@ -150,6 +156,8 @@ template <typename A> __global__ static void __launch_bounds__(BACK_THREADS, 8) 
     const unsigned v = blockIdx.x / share, groups = (unsigned)(s.d / SRU_GROUP), c = threadIdx.x;
     const uint32_t from = first[v], to = first[v + 1];
 
+    if (s.add && from == to)
+        return;
     for (unsigned slice = blockIdx.x % share * SLICE; slice < groups; slice += share * SLICE) {
         const unsigned j = 4 * slice + c % (COLUMNS / 2);   /* of a half row */
         float sum = 0.0f;
@@ -165,7 +173,7 @@ template <typename A> __global__ static void __launch_bounds__(BACK_THREADS, 8) 
                 sum += stage[i][c];
         }
         if (c < COLUMNS && j < s.d / 2)
-            s.table[(size_t)v * s.d + c / (COLUMNS / 2) * (s.d / 2) + j] = sum;
+            put(s, (size_t)v * s.d + c / (COLUMNS / 2) * (s.d / 2) + j, sum);
     }
 }
 
@@ -251,12 +259,12 @@ template <typename A> __global__ static void gather_columns(embed_args<A> s)
             sum += __fmul_rn(sru_load(s.rows.row(found[k], s.T, s.d) + j), sru_cuda_factor(s.mask, found[k], j, s.d));
     }
     if (j < s.d)
-        s.table[(size_t)v * s.d + j] = sum;
+        put(s, (size_t)v * s.d + j, sum);
 }
 
 template <typename A> static void embed_back(struct sru_cuda *cuda, const struct sru_embed *s)
 {
-    const embed_args<A> k = { s->B * s->T, s->T, s->d, s->tokens, s->table.g, s->dx, sru_cuda_mask_of(&s->mask) };
+    const embed_args<A> k = { s->B * s->T, s->T, s->d, s->tokens, s->table.g, s->dx, sru_cuda_mask_of(&s->mask), s->add };
     const dim3 grid((unsigned)s->V, (unsigned)((s->d + GATHER_THREADS - 1) / GATHER_THREADS));
 
     if (s->V == 0 || s->d == 0 || back_by_groups(cuda, k, s->V))

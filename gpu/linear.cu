@@ -157,7 +157,8 @@ void sru_cuda_linear_back(struct sru_dev *dev, const struct sru_linear *s)
     const struct sru_blocks k = sru_blocks_of(s->B, s->rows, s->x.stride == s->rows * s->in && s->dy.stride == s->rows * s->out);
 
     for (size_t b = 0; b < k.n; b++)
-        sru_cuda_gradient(cuda, &s->w, k.rows, sru_row(dev, s->x, b, 0, s->in), sru_row(dev, s->dy, b, 0, s->out), b > 0);
+        sru_cuda_gradient(cuda, &s->w, k.rows, sru_row(dev, s->x, b, 0, s->in), sru_row(dev, s->dy, b, 0, s->out),
+                          s->add_dw || b > 0);
     if (s->dx.p)
         inputs_back(cuda, s);
 }

@@ -17,6 +17,11 @@ static void mask(size_t n, const sru_act *x, const float *m, sru_act *y)
     STORE_EACH(y, i, k, n, vf_mul(act_load(x, i, k), mask_load(m, i, k)));
 }
 
+static void mask_add(size_t n, const sru_act *x, const float *m, sru_act *y)
+{
+    STORE_EACH(y, i, k, n, vf_add(act_load(y, i, k), vf_mul(act_load(x, i, k), mask_load(m, i, k))));
+}
+
 static void embed(size_t n, const float *e, const float *m, sru_act *x)
 {
     STORE_EACH(x, i, k, n, vf_mul(vf_load(e + i, k), mask_load(m, i, k)));

@@ -39,6 +39,7 @@ const struct sru_kernels TABLE(SRU_SET, STORAGE) = {
     .narrow = narrow,
     .mask_row = mask_row,
     .mask = mask,
+    .mask_add = mask_add,
     .embed = embed,
     .embed_back = embed_back,
     .add = add,

@@ -81,8 +81,9 @@ struct sru_kernels {
 
     /* Factors of one row of a mask (not `given`): 0 or 1/(1-rate), by Philox (simd/philox.h). */
     void (*mask_row)(const struct sru_mask *, size_t row, size_t cols, float *out);
-    /* y = m x; y may be x. */
+    /* y = m x, where y may be x; and y += m x. */
     void (*mask)(size_t n, const sru_act *x, const float *m, sru_act *y);
+    void (*mask_add)(size_t n, const sru_act *x, const float *m, sru_act *y);
     /* x = m e, and its backward de += m dx. */
     void (*embed)(size_t n, const float *e, const float *m, sru_act *x);
     void (*embed_back)(size_t n, const sru_act *dx, const float *m, float *de);

@@ -67,13 +67,30 @@ struct sru_mask {
 
 enum sru_site { SRU_SITE_EMBED, SRU_SITE_ATTEND, SRU_SITE_PROJECT, SRU_SITE_HIGHWAY, SRU_SITE_OUTPUT };
 
-/* x[n] = mask * E[token[n]].  Backward: dE[v] = sum of mask * dx[n] over token[n] = v, in the order of n; dx is used up. */
+/*
+ * x[n] = mask * E[token[n]].  Backward: dE[v] = sum of mask * dx[n] over token[n] = v, in the order of n; dx is used up.  With `add`
+ * it is added to what dE holds, and rows of no token cost nothing.
+ */
 struct sru_embed {
     size_t B, T, d, V;
     const int32_t    *tokens;   /* [B,T], each in [0,V) */
     struct sru_weight table;    /* [V,d] */
     struct sru_rows   x, dx;    /* d columns */
     struct sru_mask   mask;     /* [N,d] */
+    bool              add;
+};
+
+/*
+ * Some rows of a segment, side by side: `gather` y[i] = mask * x[at[i]], `scatter` x[at[i]] (=) or, with add, (+=) mask * y[i].
+ * A row of the mask is that of x.
+ */
+struct sru_pick {
+    size_t n, T, cols;
+    const int32_t  *at;         /* [n]: b*T + t, none of them twice */
+    struct sru_rows x;          /* cols columns */
+    sru_act        *y;          /* [n,cols] */
+    struct sru_mask mask;       /* [N,cols] */
+    bool            add;
 };
 
 /* y = x W^T over `rows` rows of each stream.  Backward: dW = dy^T x; dx = dy W for the rows from `skip` on. */
@@ -84,6 +101,7 @@ struct sru_linear {
     struct sru_rows   dx;       /* rows `skip`.. of each stream, the first of them at dx.p; (=) or, with add_dx, (+=); p NULL: none */
     size_t            skip;
     bool              add_dx;
+    bool              add_dw;   /* the weight's gradient is added to */
 };
 
 /*
@@ -251,6 +269,10 @@ struct sru_ops {
 
     void (*embed)(struct sru_dev *, const struct sru_embed *);
     void (*embed_back)(struct sru_dev *, const struct sru_embed *);
+    void (*gather)(struct sru_dev *, const struct sru_pick *);
+    void (*scatter)(struct sru_dev *, const struct sru_pick *);
+    /* y[at[i]] += x[i] for i below n, no place twice. */
+    void (*add_at)(struct sru_dev *, size_t n, const int32_t *at, const float *x, float *y);
     void (*linear)(struct sru_dev *, const struct sru_linear *);
     void (*linear_back)(struct sru_dev *, const struct sru_linear *);
     void (*attend)(struct sru_dev *, const struct sru_attend *);

@@ -1,4 +1,4 @@
-/* embed, linear, predict, update, measure and masks against their double-precision twins, on every set of kernels. */
+/* embed, gather, linear, predict, update, measure and masks against their double-precision twins, on every set of kernels. */
 #include "config.h"
 
 #include <math.h>
@@ -93,6 +93,11 @@ static void one_embed(struct sru_dev *dev, size_t B, size_t T, size_t d, size_t 
     assert_near("x", N * d, unpadded(dev, s.x, B, T, d), out, 1e-6);
     dev->ops->embed_back(dev, &s);
     assert_gradient("dE", &f, 0, from_device(dev, s.table.g, V * d), NULL);
+    s.dx = padded(dev, dx, B, T, d, pad);
+    s.table.g = to_device(dev, before, V * d);
+    s.add = true;
+    dev->ops->embed_back(dev, &s);
+    assert_gradient("dE added", &f, 0, from_device(dev, s.table.g, V * d), before);
     ck_assert(!dev->ops->sync(dev, NULL));
 }
 
@@ -109,6 +114,67 @@ START_TEST(embedding)
     one_embed(dev, 2, 100, 136, 2, 0.4f, 4);
     one_embed(dev, 2, 9, 8, 300, 0, 8);
     one_embed(dev, 2, 9, 16, 5, 0.4f, 1);
+    close_kernels(dev);
+}
+END_TEST
+
+/* ---- gather, scatter, add_at ------------------------------------------------------------------- */
+
+/* Every third row, from the last to the first. */
+static void one_pick(struct sru_dev *dev, size_t B, size_t T, size_t cols, float rate, size_t pad)
+{
+    const size_t N = B * T, n = (N + 2) / 3;
+    double *x = random_array(N * cols, 1, 1), *y = random_array(n * cols, 1, 2), *mask = random_array(N * cols, 1, 3);
+    double *right = pooled(N * cols * sizeof *right), *picked = pooled(n * cols * sizeof *picked);
+    int32_t *at = pooled(n * sizeof *at);
+    const struct sru_mask m = { .rate = rate, .step = step_to_device(dev, (struct sru_step){ .count = STEP }), .seed = 5 };
+    const struct sru_shape shape = { .B = B, .T = T, .d = cols, .p = 1, .H = 1, .V = 1, .train = true };
+
+    for (size_t i = 0; i < n; i++)
+        at[i] = (int32_t)(3 * (n - 1 - i));
+    ref_mask(&m, STEP, N, cols, mask);
+    struct sru_pick s = { .n = n, .T = T, .cols = cols, .at = tokens_to_device(dev, at, n), .x = padded(dev, x, B, T, cols, pad),
+                          .y = padded(dev, NULL, 1, n, cols, 0).p, .mask = m };
+    ck_assert(!dev->ops->reserve(dev, &shape, NULL));
+    dev->ops->gather(dev, &s);
+    for (size_t i = 0; i < n * cols; i++) {
+        const size_t from = (size_t)at[i / cols] * cols + i % cols;
+        picked[i] = x[from] * mask[from];
+    }
+    assert_near("gathered", n * cols, unpadded(dev, (struct sru_rows){ s.y, n * cols }, 1, n, cols), picked, 1e-6);
+    s.y = padded(dev, y, 1, n, cols, 0).p;
+    memcpy(right, x, N * cols * sizeof *right);
+    for (int add = 0; add < 2; add++) {
+        for (size_t i = 0; i < n * cols; i++) {
+            const size_t to = (size_t)at[i / cols] * cols + i % cols;
+            right[to] = (add ? right[to] : 0) + y[i] * mask[to];
+        }
+        s.add = add;
+        dev->ops->scatter(dev, &s);
+        assert_near("scattered", N * cols, unpadded(dev, s.x, B, T, cols), right, 1e-6);
+    }
+    float *sum = to_device(dev, x, N);
+    memcpy(right, x, N * sizeof *right);
+    for (size_t i = 0; i < n; i++)
+        right[at[i]] += y[i];
+    dev->ops->add_at(dev, n, s.at, to_device(dev, y, n), sum);
+    assert_near("added", N, from_device(dev, sum, N), right, 1e-6);
+    s.n = 0;
+    dev->ops->gather(dev, &s), dev->ops->scatter(dev, &s), dev->ops->add_at(dev, 0, s.at, sum, sum);
+    assert_near("nothing added", N, from_device(dev, sum, N), right, 1e-6);
+}
+
+START_TEST(picks)
+{
+    struct sru_dev *dev = open_device(_i);
+
+    if (!dev)
+        return;
+    one_pick(dev, 2, 7, 19, 0, 5);
+    one_pick(dev, 3, 5, 33, 0.4f, 3);
+    one_pick(dev, 1, 1, 1, 0, 0);
+    one_pick(dev, 2, 50, 136, 0.4f, 4);   /* in eights */
+    one_pick(dev, 2, 9, 16, 0.4f, 1);
     close_kernels(dev);
 }
 END_TEST
@@ -151,6 +217,12 @@ static void one_linear(struct sru_dev *dev, size_t B, size_t rows, size_t in, si
     assert_near("y", N * out, unpadded(dev, s.y, B, rows, out), y, 1e-6);
     dev->ops->linear_back(dev, &s);
     assert_gradient("dW", &f, 1, from_device(dev, s.w.g, in * out), NULL);
+    struct sru_linear again = s;
+    again.add_dw = true;
+    again.dx.p = NULL;
+    again.w.g = to_device(dev, before, in * out);
+    dev->ops->linear_back(dev, &again);
+    assert_gradient("dW added", &f, 1, from_device(dev, again.w.g, in * out), before);
     /* Where there is no dx, the numeric one is put: the rest must agree. */
     part = unpadded(dev, s.dx, B, kept, in);
     for (size_t n = 0; n < N; n++)
@@ -373,6 +445,7 @@ int main(void)
     tcase_add_loop_test(t, linear_products, 0, n);
     tcase_add_loop_test(t, prediction, 0, n);
     tcase_add_loop_test(t, prediction_of_extreme_scores, 0, (int)n_cpu_kernels);
+    tcase_add_loop_test(t, picks, 0, n);
     tcase_add_loop_test(t, updates, 0, n);
     tcase_add_loop_test(t, measures, 0, n);
     tcase_add_test(t, unknown_kernels);

@@ -85,6 +85,10 @@ void case_elementwise(const struct sru_kernels *k, size_t n)
         }
         k->mask(n, x, m, y);
         acts_near("mask", k, n, y, right, 0);
+        for (size_t i = 0; i < n; i++)
+            right[i] += act_get(k, y, i);
+        k->mask_add(n, x, m, y);
+        acts_near("mask_add", k, n, y, right, k->act_bytes == 4 ? 1e-6 : 4e-3);
         k->embed(n, e, m, y);
         acts_near("embed", k, n, y, embedded, 0);
         k->embed_back(n, x, m, de);

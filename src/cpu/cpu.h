@@ -122,6 +122,9 @@ size_t sru_cpu_recur_work(const struct sru_cpu *, const struct sru_shape *);
 size_t sru_cpu_predict_work(const struct sru_cpu *, const struct sru_shape *);
 size_t sru_cpu_muon_work(const struct sru_cpu *, const struct sru_shape *);
 
+void sru_cpu_gather(struct sru_dev *, const struct sru_pick *);
+void sru_cpu_scatter(struct sru_dev *, const struct sru_pick *);
+void sru_cpu_add_at(struct sru_dev *, size_t n, const int32_t *at, const float *x, float *y);
 void sru_cpu_embed(struct sru_dev *, const struct sru_embed *);
 void sru_cpu_embed_back(struct sru_dev *, const struct sru_embed *);
 void sru_cpu_linear(struct sru_dev *, const struct sru_linear *);

@@ -50,7 +50,7 @@ void sru_cpu_embed_back(struct sru_dev *dev, const struct sru_embed *s)
         const size_t each = sru_round_up((s->d + threads - 1) / threads, 32), from = sru_min(me * each, s->d);
         const size_t n = sru_min(each, s->d - from);
 
-        for (size_t i = 0; n > 0 && i < s->V; i++)
+        for (size_t i = 0; n > 0 && i < s->V && !s->add; i++)
             memset(s->table.g + i * s->d + from, 0, n * sizeof *s->table.g);
         for (size_t i = 0; n > 0 && i < s->B * s->T; i++)
             cpu->k->embed_back(n, sru_at(dev, s->dx.p, i / s->T * s->dx.stride + i % s->T * s->d + from), NULL,

@@ -106,8 +106,8 @@ void sru_cpu_linear_back(struct sru_dev *dev, const struct sru_linear *s)
     const struct sru_blocks k = sru_blocks_of(s->B, s->rows, s->x.stride == s->rows * s->in && s->dy.stride == s->rows * s->out);
 
     for (size_t b = 0; b < k.n; b++)
-        sru_cpu_gradient(cpu, &s->w, k.rows, sru_row(&cpu->dev, s->x, b, 0, s->in), sru_row(&cpu->dev, s->dy, b, 0, s->out), b > 0,
-                         (sru_act *)cpu->work);
+        sru_cpu_gradient(cpu, &s->w, k.rows, sru_row(&cpu->dev, s->x, b, 0, s->in), sru_row(&cpu->dev, s->dy, b, 0, s->out),
+                         s->add_dw || b > 0,                         (sru_act *)cpu->work);
     if (!s->dx.p)
         return;
     const struct sru_blocks kx = sru_blocks_of(s->B, rows, s->skip == 0 && s->dy.stride == rows * s->out && s->dx.stride == rows * s->in);
