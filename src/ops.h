@@ -65,7 +65,8 @@ struct sru_mask {
     const float *given;
 };
 
-enum sru_site { SRU_SITE_EMBED, SRU_SITE_ATTEND, SRU_SITE_PROJECT, SRU_SITE_HIGHWAY, SRU_SITE_OUTPUT };
+enum sru_site { SRU_SITE_EMBED, SRU_SITE_ATTEND, SRU_SITE_PROJECT, SRU_SITE_HIGHWAY, SRU_SITE_OUTPUT, SRU_SITE_CLUSTER_IN,
+                SRU_SITE_CLUSTER_OUT };
 
 /*
  * x[n] = mask * E[token[n]].  Backward: dE[v] = sum of mask * dx[n] over token[n] = v, in the order of n; dx is used up.  With `add`

@@ -63,6 +63,95 @@ START_TEST(dropout_is_keyed)
 }
 END_TEST
 
+/* ---- Clusters -------------------------------------------------------------------------------------- */
+
+enum { WORDS_B = 3, WORDS_T = 11, WORDS_N = WORDS_B * WORDS_T };
+
+static double loss_of(struct sru_net *net, const int32_t *ids)
+{
+    float nll[WORDS_N];
+    double sum = 0;
+
+    net->lm->prepared = false;
+    sru_net_reset(net);
+    ck_assert(!sru_net_train(net, ids, ids + WORDS_N, 1, nll, NULL));
+    for (int i = 0; i < WORDS_N; i++)
+        sum += (double)nll[i];
+    return sum;
+}
+
+static struct sru_config word_model(bool tied, size_t e)
+{
+    struct sru_config c = plain_model;
+
+    c.n_e = e, c.div_val = 2, c.n_cutoffs = 3, c.cutoffs[0] = 6, c.cutoffs[1] = 7, c.cutoffs[2] = 15;
+    c.tie_projs = tied;
+    return c;
+}
+
+/* The gradient along some direction is what the loss does there: all dropouts on, and clusters of no token or target. */
+static void check_words(bool tied, size_t e, size_t below)
+{
+    struct sru_config c = word_model(tied, e);
+    int32_t *ids = random_tokens(2 * WORDS_N, below, 2);
+    struct sru_dev *dev;
+    struct sru_lm lm;
+    struct sru_net net;
+    double along = 0;
+
+    c.emb_dropout = c.dropout = c.attn_dropout = 0.3;
+    ck_assert(!sru_config_check(&c, NULL) && !sru_cpu_open(NULL, SRU_PRECISION_F32, &dev, NULL));
+    open_model(&lm, &c, dev, SRU_USE_TRAIN);
+    ck_assert(!sru_net_open(&net, &lm, WORDS_B, WORDS_T, WORDS_T, true, false, NULL));
+    const size_t n = lm.params.arena;
+    const double *direction = random_array(n, 1, 7);
+    float *w = pooled(n * sizeof *w);
+    double loss[2];
+
+    memcpy(w, lm.w, n * sizeof *w);
+    loss_of(&net, ids);
+    for (size_t i = 0; i < n; i++)
+        lm.g[i] = NAN;   /* all of it is replaced */
+    loss_of(&net, ids);
+    for (size_t i = 0; i < lm.params.n_tensors; i++)
+        for (size_t j = 0; j < lm.params.tensors[i].count; j++)
+            along += direction[lm.params.tensors[i].offset + j] * (double)lm.g[lm.params.tensors[i].offset + j];
+    for (int side = 0; side < 2; side++) {
+        for (size_t i = 0; i < n; i++)
+            lm.w[i] = w[i] + (side ? -1e-4f : 1e-4f) * (float)direction[i];
+        loss[side] = loss_of(&net, ids);
+    }
+    ck_assert_double_eq_tol((loss[0] - loss[1]) / 2e-4, along, 0.002 * fabs(along) + 0.02);
+    sru_net_close(&net);
+    sru_lm_close(&lm);
+    close_kernels(dev);
+}
+
+START_TEST(bad_clusters_are_refused)
+{
+    const struct sru_config good = word_model(true, 16);
+    struct sru_config c[6] = { good, good, good, good, good, good };
+    struct sru_error err;
+
+    c[0].cutoffs[2] = 7, c[1].cutoffs[2] = 23, c[2].n_e = 7, c[3].div_val = 0, c[4].emb_dropout = 1, c[5].n_cutoffs = 0;
+    ck_assert(!sru_config_check(&good, NULL));
+    for (int i = 0; i < 6; i++)
+        ck_assert_msg(sru_config_check(&c[i], &err) == SRU_EINVAL, "%d", i);
+}
+END_TEST
+
+START_TEST(words_have_gradients)
+{
+    for (int tied = 0; tied < 2; tied++) {
+        check_words(tied, 16, 23);
+        check_words(tied, 9, 23);
+        check_words(tied, 64, 23);   /* wider than the model */
+        check_words(tied, 16, 7);    /* nothing in the last two clusters */
+        check_words(tied, 16, 1);
+    }
+}
+END_TEST
+
 /* A vocabulary so large that the logits go by blocks of rows gives the same as rows by themselves. */
 START_TEST(logits_by_blocks)
 {
@@ -86,7 +175,7 @@ START_TEST(logits_by_blocks)
 }
 END_TEST
 
-START_TEST(files_come_back)
+static void come_back(const struct sru_config *c)
 {
     char path[] = "/tmp/check_model.XXXXXX";
     char letters[] = "abcdefghijklmnopqrstuvw";
@@ -99,10 +188,11 @@ START_TEST(files_come_back)
 
     close(mkstemp(path));
     ck_assert(!sru_cpu_open(NULL, SRU_PRECISION_F32, &dev, NULL));
-    open_model(&a, &plain_model, dev, SRU_USE_READ);
+    open_model(&a, c, dev, SRU_USE_READ);
     ck_assert(!sru_model_save(path, &a, &v, NULL, NULL, 0, NULL));
     ck_assert_msg(!sru_model_file_open(&f, path, &err), "%s", err.message);
-    ck_assert(f.config.n_d == 40 && f.config.window == 9 && f.vocab.size == 23 && !f.training);
+    ck_assert_mem_eq(&f.config, c, sizeof *c);
+    ck_assert(f.vocab.size == 23 && !f.training);
     ck_assert(!sru_lm_open(&b, &f.config, dev, SRU_USE_READ, NULL) && !sru_model_file_weights(&f, &b, NULL));
     ck_assert_mem_eq(a.w, b.w, a.params.arena * sizeof(float));
     sru_model_file_close(&f);
@@ -111,6 +201,15 @@ START_TEST(files_come_back)
     sru_lm_close(&a), sru_lm_close(&b);
     close_kernels(dev);
     unlink(path);
+}
+
+START_TEST(files_come_back)
+{
+    const struct sru_config tied = word_model(true, 16), untied = word_model(false, 9);
+
+    come_back(&plain_model);
+    come_back(&tied);
+    come_back(&untied);
 }
 END_TEST
 
@@ -172,6 +271,8 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, cuts_do_not_matter, 0, VARIANTS);
     tcase_add_test(t, dropout_is_keyed);
+    tcase_add_test(t, bad_clusters_are_refused);
+    tcase_add_test(t, words_have_gradients);
     tcase_add_test(t, logits_by_blocks);
     tcase_add_test(t, files_come_back);
     tcase_add_test(t, boasting_file);

@@ -100,9 +100,7 @@ static sru_status print_training(struct sru_lm *lm, const struct recipe *r, stru
 
     if (status)
         return status;
-    struct sru_shape shape = sru_net_shape(&net);
-    shape.muon = r->muon;
-    const double work = (double)lm->dev->ops->work(lm->dev, &shape);
+    const double work = (double)sru_net_work(&net, r->muon);
     printf("\nmemory to train, %zu streams of %zu positions\n", B, T);
     print_bytes("parameters", arena);
     print_bytes("gradients", arena);

@@ -7,6 +7,8 @@
 
 #include "src/error.h"
 
+enum { SRU_MOST_CUTOFFS = 7 };
+
 /* Legend and meaning as in model.md; the JSON and preset keys are the field names. */
 struct sru_config {
     size_t vocab;              /* V; 0 until the data is known */
@@ -23,6 +25,14 @@ struct sru_config {
     double highway_bias;
     double dropout, attn_dropout;
     size_t window;             /* attention window of evaluation and generation, positions */
+
+    /* Adaptive embedding and softmax, or n_e 0: every token has a row of n_d. */
+    size_t n_e;                /* size of the first cluster's embeddings; cluster i's is n_e / div_val^i, rounded down */
+    size_t div_val;
+    size_t n_cutoffs;
+    size_t cutoffs[SRU_MOST_CUTOFFS];   /* rising, below vocab: cluster i has the tokens from the cutoff before it to below its own */
+    bool   tie_projs;          /* the output's projections are the embedding's */
+    double emb_dropout;
 };
 
 /* The defaults: one head, attention everywhere, attn_layer_norm, highway_bias -2; sizes are 0. */
@@ -30,6 +40,10 @@ struct sru_config sru_config_default(void);
 
 /* @return SRU_OK, or SRU_EINVAL naming the first field that is out of range (vocab included). */
 sru_status sru_config_check(const struct sru_config *c, struct sru_error *err);
+
+/* The tokens and embedding size of cluster i of n_cutoffs + 1. */
+struct sru_cluster_sizes { size_t from, n, e; };
+struct sru_cluster_sizes sru_config_cluster(const struct sru_config *c, size_t i);
 
 /* true when layer i has attention. */
 bool sru_config_attends(const struct sru_config *c, size_t layer);

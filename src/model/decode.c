@@ -84,6 +84,8 @@ sru_status sru_decoder_open(struct sru_decoder *d, struct sru_lm *lm, size_t B, 
     sru_status status;
 
     *d = (struct sru_decoder){ .lm = lm, .B = B, .window = window };
+    if (lm->params.n_clusters > 0)
+        return sru_fail(err, SRU_EINVAL, "models with an adaptive softmax do not write texts yet");
     if (window > SIZE_MAX / 2 || !sru_mul(B, window + 1, &bytes) || !sru_mul(bytes, c->n_proj + c->heads, &bytes)
         || bytes > SIZE_MAX / 64)
         return sru_fail(err, SRU_EINVAL, "%zu streams with a window of %zu positions are too large", B, window);

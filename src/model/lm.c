@@ -10,7 +10,20 @@
 
 size_t sru_lm_n_matrices(const struct sru_lm *lm)
 {
-    return SRU_MATRICES * lm->config.depth + 1;
+    return SRU_MATRICES * lm->config.depth + (lm->params.n_clusters > 0 ? SRU_CLUSTER_MATRICES * lm->params.n_clusters : 1);
+}
+
+/* Matrix i of those of the clusters.  A projection makes hidden states of embeddings, and the other way round scores. */
+static struct sru_matrix_plan cluster_matrix(const struct sru_lm *lm, size_t i, enum sru_use use)
+{
+    const struct sru_cluster_params *k = &lm->params.clusters[i / SRU_CLUSTER_MATRICES];
+    const size_t d = lm->config.n_d, e = k->sizes.e;
+
+    switch (i % SRU_CLUSTER_MATRICES) {
+    case SRU_TABLE:   return (struct sru_matrix_plan){ k->table, e, k->rows, false, use };
+    case SRU_IN_PROJ: return (struct sru_matrix_plan){ k->in_proj, e, d, false, use };
+    default:          return (struct sru_matrix_plan){ k->out_proj, d, e, true, use };
+    }
 }
 
 struct sru_matrix_plan sru_lm_matrix_plan(const struct sru_lm *lm, size_t i, enum sru_use use)
@@ -19,6 +32,8 @@ struct sru_matrix_plan sru_lm_matrix_plan(const struct sru_lm *lm, size_t i, enu
     const bool train = use == SRU_USE_TRAIN;
     const enum sru_use forward = train ? SRU_USE_READ : use;
 
+    if (i >= SRU_MATRICES * lm->config.depth && lm->params.n_clusters > 0)
+        return cluster_matrix(lm, i - SRU_MATRICES * lm->config.depth, use);
     if (i + 1 == sru_lm_n_matrices(lm))
         return (struct sru_matrix_plan){ lm->params.out_w, d, lm->config.vocab, false, use };
     const struct sru_layer_params *l = &lm->params.layers[i / SRU_MATRICES];

@@ -5,6 +5,7 @@
 #ifndef SRU_MODEL_LM_H
 #define SRU_MODEL_LM_H
 
+#include "src/model/adaptive.h"
 #include "src/model/params.h"
 #include "src/ops.h"
 
@@ -15,10 +16,11 @@ struct sru_matrix {
 };
 
 /*
- * The matrices of layer i are number SRU_MATRICES * i + one of these; the last of all is the output's.  Forwards use the halves
- * of W2, which give dense keys and values; backwards both at once.
+ * The matrices of layer i are number SRU_MATRICES * i + one of these; after them comes the output's, or those of the clusters, each
+ * its SRU_CLUSTER_MATRICES.  Forwards use the halves of W2, which give dense keys and values; backwards both at once.
  */
 enum { SRU_W1, SRU_W2K, SRU_W2V, SRU_W2, SRU_W3, SRU_MATRICES };
+enum { SRU_TABLE, SRU_IN_PROJ, SRU_OUT_PROJ, SRU_CLUSTER_MATRICES };
 
 /* What a matrix is, and what its operand is for; offset SRU_NONE: there is none. */
 struct sru_matrix_plan {
@@ -102,6 +104,7 @@ struct sru_net {
     sru_act *out;                       /* [B,T,d] the last layer's output */
     int32_t *tokens, *targets;          /* [N] */
     float   *nll;                       /* [N] */
+    struct sru_adaptive adaptive;       /* with clusters */
     struct sru_step *step;              /* of training; 0 until its trainer puts it there */
     float   *logits;                    /* [N,V], where asked for */
     sru_act *dh, *dj, *da, *dA, *dz, *dkv;   /* the backward's, shared by the layers */
@@ -117,7 +120,9 @@ struct sru_net {
 sru_status sru_net_plan(struct sru_net *net, struct sru_lm *lm, size_t B, size_t T, size_t M, bool train, bool logits,
                         struct sru_error *err);
 uint64_t sru_net_bytes(const struct sru_net *net);   /* sum of the plan */
-struct sru_shape sru_net_shape(const struct sru_net *net);   /* what its operators' workspace is reserved for */
+/* The workspace of its operators, and of Muon's: its bytes, and making room for it. */
+uint64_t sru_net_work(const struct sru_net *net, bool muon);
+sru_status sru_net_reserve(const struct sru_net *net, bool muon, struct sru_error *err);
 
 /* For training (M = T, window 0) or evaluation (M = window = W).  SRU_ENOMEM. */
 sru_status sru_net_open(struct sru_net *net, struct sru_lm *lm, size_t B, size_t T, size_t M, bool train, bool logits,

@@ -9,7 +9,7 @@
 
 /* ---- The plan ------------------------------------------------------------------------------ */
 
-enum { PER_LAYER = 13, OUTSIDE = 14 };
+enum { PER_LAYER = 13, OUTSIDE = 23 };
 
 struct planner {
     struct sru_net *net;
@@ -71,6 +71,28 @@ static void plan_layer(struct planner *p, size_t i)
         PLAN(p, "normalised input", i, &b->joined, act, B, most, d);
 }
 
+static void plan_clusters(struct planner *p)
+{
+    struct sru_net *net = p->net;
+    struct sru_adaptive *a = &net->adaptive;
+    const struct sru_config *c = &net->lm->config;
+    const size_t B = net->B, T = net->T, d = c->n_d, e = c->n_e, act = net->lm->dev->act_bytes;
+
+    PLAN(p, "positions of tokens", SRU_NONE, &a->in_at, sizeof(int32_t), B, T);
+    PLAN(p, "tokens of clusters", SRU_NONE, &a->in_ids, sizeof(int32_t), B, T);
+    PLAN(p, "positions of targets", SRU_NONE, &a->out_at, sizeof(int32_t), B, T);
+    PLAN(p, "targets of clusters", SRU_NONE, &a->out_ids, sizeof(int32_t), B, T);
+    PLAN(p, "losses of a cluster", SRU_NONE, &a->nll, sizeof(float), B, T);
+    PLAN(p, "hidden states of a cluster", SRU_NONE, &a->picked, act, B, T, d);
+    PLAN(p, "embeddings of a cluster", SRU_NONE, &a->small, act, B, T, e);
+    if (!net->train)
+        return;
+    if (c->dropout > 0)
+        PLAN(p, "masked output", SRU_NONE, &a->hidden, act, B, T, d);
+    PLAN(p, "their gradient", SRU_NONE, &a->dpicked, act, B, T, d);
+    PLAN(p, "gradient of embeddings", SRU_NONE, &a->dsmall, act, B, T, e);
+}
+
 static void plan_outside(struct planner *p, bool logits)
 {
     struct sru_net *net = p->net;
@@ -81,6 +103,8 @@ static void plan_outside(struct planner *p, bool logits)
     PLAN(p, "targets", SRU_NONE, &net->targets, sizeof(int32_t), B, T);
     PLAN(p, "losses", SRU_NONE, &net->nll, sizeof(float), B, T);
     PLAN(p, "output", SRU_NONE, &net->out, act, B, T, d);
+    if (net->lm->params.n_clusters > 0)
+        plan_clusters(p);
     if (logits)
         PLAN(p, "logits", SRU_NONE, &net->logits, sizeof(float), B, T, c->vocab);
     if (!net->train)
@@ -95,12 +119,44 @@ static void plan_outside(struct planner *p, bool logits)
     PLAN(p, "gradient of keys and values", SRU_NONE, &net->dkv, act, B, M + T, 2 * q);
 }
 
-struct sru_shape sru_net_shape(const struct sru_net *net)
+/* The i-th shape of its operators' calls: the layers', and the output's where it has no clusters; and those of clusters. */
+static struct sru_shape shape_of(const struct sru_net *net, size_t i, bool muon)
 {
     const struct sru_config *c = &net->lm->config;
+    const struct sru_params *p = &net->lm->params;
 
-    return (struct sru_shape){ .B = net->B, .T = net->T, .M = net->M, .d = c->n_d, .p = c->n_proj, .H = c->heads,
-                               .V = c->vocab, .train = net->train };
+    if (i == 0)
+        return (struct sru_shape){ .B = net->B, .T = net->T, .M = net->M, .d = c->n_d, .p = c->n_proj, .H = c->heads,
+                                   .V = p->n_clusters ? 1 : c->vocab, .train = net->train, .muon = muon };
+    return (struct sru_shape){ .B = net->B, .T = net->T, .d = p->clusters[i - 1].sizes.e, .p = c->n_d, .H = 1,
+                               .V = p->clusters[i - 1].rows, .train = net->train };
+}
+
+uint64_t sru_net_work(const struct sru_net *net, bool muon)
+{
+    struct sru_dev *dev = net->lm->dev;
+    uint64_t most = 0;
+
+    for (size_t i = 0; i <= net->lm->params.n_clusters; i++) {
+        const struct sru_shape shape = shape_of(net, i, muon);
+        const uint64_t bytes = dev->ops->work(dev, &shape);
+
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+sru_status sru_net_reserve(const struct sru_net *net, bool muon, struct sru_error *err)
+{
+    struct sru_dev *dev = net->lm->dev;
+    sru_status status = SRU_OK;
+
+    for (size_t i = 0; i <= net->lm->params.n_clusters && !status; i++) {
+        const struct sru_shape shape = shape_of(net, i, muon);
+
+        status = dev->ops->reserve(dev, &shape, err);
+    }
+    return status;
 }
 
 sru_status sru_net_plan(struct sru_net *net, struct sru_lm *lm, size_t B, size_t T, size_t M, bool train, bool logits,
@@ -111,6 +167,8 @@ sru_status sru_net_plan(struct sru_net *net, struct sru_lm *lm, size_t B, size_t
     size_t factors = 1;
 
     *net = (struct sru_net){ .lm = lm, .B = B, .T = T, .M = M, .window = train ? 0 : M, .train = train };
+    if (logits && lm->params.n_clusters > 0)
+        return sru_fail(err, SRU_EINVAL, "a model with an adaptive softmax has no logits of all tokens");
     /* Bounds under which no product inside an operator overflows: what passes here and fits in memory is safe. */
     if (!sru_mul(B, T + M, &factors) || !sru_mul(factors, T + M + lm->config.n_d + lm->config.vocab, &factors)
         || !sru_mul(factors, 64 + lm->config.heads, &factors) || factors > SIZE_MAX / 64)
@@ -168,10 +226,13 @@ sru_status sru_net_open(struct sru_net *net, struct sru_lm *lm, size_t B, size_t
 
     if (status)
         return status;
-    const struct sru_shape shape = sru_net_shape(net);
-    if ((status = dev->ops->reserve(dev, &shape, err))) {
+    if ((status = sru_net_reserve(net, false, err))) {
         sru_net_close(net);
         return status;
+    }
+    if (lm->params.n_clusters > 0 && !(net->adaptive.host = malloc(3 * B * T * sizeof(int32_t)))) {
+        sru_net_close(net);
+        return sru_fail(err, SRU_ENOMEM, "out of memory to group %zu tokens", B * T);
     }
     for (size_t i = 0; i < net->n_buffers; i++) {
         void *memory = dev->ops->alloc(dev, net->buffers[i].bytes);
@@ -196,6 +257,7 @@ void sru_net_close(struct sru_net *net)
         memcpy(&memory, net->buffers[i].where, sizeof memory);
         net->lm->dev->ops->release(net->lm->dev, memory);
     }
+    free(net->adaptive.host);
     free(net->buffers);
     free(net->layers);
     *net = (struct sru_net){ .lm = NULL };
@@ -301,6 +363,10 @@ void sru_net_feed(struct sru_net *net, size_t t, const int32_t *tokens, const in
     struct sru_dev *dev = net->lm->dev;
     const size_t bytes = net->B * t * sizeof *tokens;
 
+    if (net->lm->params.n_clusters > 0) {
+        sru_adaptive_feed(net, t, tokens, targets);
+        return;
+    }
     dev->ops->put(dev, net->tokens, tokens, bytes);
     if (targets)
         dev->ops->put(dev, net->targets, targets, bytes);
@@ -312,8 +378,12 @@ static void forward(struct sru_net *net, size_t t)
 
     sru_lm_prepare(net->lm);
     advance(net);
-    const struct sru_embed e = embedding(net, t);
-    dev->ops->embed(dev, &e);
+    if (net->lm->params.n_clusters > 0) {
+        sru_adaptive_embed(net, t, input_of(net, 0));
+    } else {
+        const struct sru_embed e = embedding(net, t);
+        dev->ops->embed(dev, &e);
+    }
     for (size_t i = 0; i < net->lm->config.depth; i++)
         sru_layer_forward(net, i, t, input_of(net, i + 1));
     net->last = t;
@@ -337,30 +407,44 @@ sru_status sru_net_read(struct sru_net *net, size_t t, const int32_t *tokens, co
 
     sru_net_feed(net, t, tokens, targets);
     forward(net, t);
-    struct sru_predict p = prediction(net, t);
-    p.targets = targets ? net->targets : NULL;
-    dev->ops->predict(dev, &p);
+    if (net->lm->params.n_clusters == 0) {
+        struct sru_predict p = prediction(net, t);
+        p.targets = targets ? net->targets : NULL;
+        dev->ops->predict(dev, &p);
+    } else if (targets) {
+        sru_adaptive_predict(net, t, false, 0);
+    }
     return finish(net, t, targets ? nll : NULL, err);
 }
 
 bool sru_net_is_steady(const struct sru_net *net)
 {
-    return net->present == net->M && net->last == net->T;
+    return net->present == net->M && net->last == net->T && net->lm->params.n_clusters == 0;   /* whose sizes differ each time */
 }
 
 void sru_net_queue(struct sru_net *net, float factor)
 {
     struct sru_dev *dev = net->lm->dev;
 
+    const bool adaptive = net->lm->params.n_clusters > 0;
+
     forward(net, net->T);
-    struct sru_predict p = prediction(net, net->T);
-    p.targets = net->targets;
-    p.factor = factor;
-    dev->ops->predict_back(dev, &p);
+    if (adaptive) {
+        sru_adaptive_predict(net, net->T, true, factor);
+    } else {
+        struct sru_predict p = prediction(net, net->T);
+        p.targets = net->targets;
+        p.factor = factor;
+        dev->ops->predict_back(dev, &p);
+    }
     for (size_t i = net->lm->config.depth; i-- > 0;)
         sru_layer_backward(net, i);
-    const struct sru_embed e = embedding(net, net->T);
-    dev->ops->embed_back(dev, &e);
+    if (adaptive) {
+        sru_adaptive_embed_back(net);
+    } else {
+        const struct sru_embed e = embedding(net, net->T);
+        dev->ops->embed_back(dev, &e);
+    }
 }
 
 sru_status sru_net_train(struct sru_net *net, const int32_t *tokens, const int32_t *targets, float factor, float *nll,

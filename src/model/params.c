@@ -12,7 +12,7 @@
 #include "src/size.h"
 
 #define MAX_PER_LAYER 10
-#define MAX_OUTSIDE 3
+#define MAX_OUTSIDE (4 * (SRU_MOST_CUTOFFS + 1))
 
 /* Rows of scalars between two tensors are padded to whole cache lines. */
 #define ALIGN 16
@@ -79,6 +79,46 @@ static void place_layer(struct builder *b, const struct sru_config *c, size_t i)
     }
 }
 
+/* Before the layers the projections of the embedding that are its own. */
+static void place_embedding(struct builder *b, const struct sru_config *c)
+{
+    struct sru_params *p = b->p;
+
+    p->embedding = SRU_NONE;
+    if (c->n_e == 0)
+        p->embedding = place(b, SRU_PLAIN, c->vocab, c->n_d, "embedding_layer.weight");
+    else
+        p->n_clusters = c->n_cutoffs + 1;
+    for (size_t i = 0; i < p->n_clusters; i++) {
+        struct sru_cluster_params *k = &p->clusters[i];
+
+        k->sizes = sru_config_cluster(c, i);
+        k->rows = k->sizes.n + (i == 0 ? c->n_cutoffs : 0);
+        if (!c->tie_projs)
+            k->in_proj = place(b, SRU_PLAIN, c->n_d, k->sizes.e, "embedding_layer.emb_projs.%zu", i);
+    }
+}
+
+static void place_output(struct builder *b, const struct sru_config *c)
+{
+    struct sru_params *p = b->p;
+
+    p->out_w = p->out_b = SRU_NONE;
+    if (c->n_e == 0) {
+        p->out_w = place(b, SRU_PLAIN, c->vocab, c->n_d, "output_layer.weight");
+        p->out_b = place(b, SRU_PLAIN, c->vocab, 0, "output_layer.bias");
+    }
+    for (size_t i = 0; i < p->n_clusters; i++) {
+        struct sru_cluster_params *k = &p->clusters[i];
+
+        k->table = place(b, SRU_PLAIN, k->rows, k->sizes.e, "output_layer.out_layers.%zu.weight", i);
+        k->bias = place(b, SRU_PLAIN, k->rows, 0, "output_layer.out_layers.%zu.bias", i);
+        k->out_proj = place(b, SRU_PLAIN, c->n_d, k->sizes.e, "output_layer.out_projs.%zu", i);
+        if (c->tie_projs)
+            k->in_proj = k->out_proj;
+    }
+}
+
 sru_status sru_params_open(struct sru_params *p, const struct sru_config *c, struct sru_error *err)
 {
     struct builder b = { .p = p };
@@ -93,13 +133,11 @@ sru_status sru_params_open(struct sru_params *p, const struct sru_config *c, str
         sru_params_close(p);
         return sru_fail(err, SRU_ENOMEM, "out of memory for the names of %zu layers", c->depth);
     }
-    p->embedding = place(&b, SRU_PLAIN, c->vocab, c->n_d, "embedding_layer.weight");
+    place_embedding(&b, c);
     for (size_t i = 0; i < c->depth && !b.overflow; i++)
         place_layer(&b, c, i);
-    if (!b.overflow) {
-        p->out_w = place(&b, SRU_PLAIN, c->vocab, c->n_d, "output_layer.weight");
-        p->out_b = place(&b, SRU_PLAIN, c->vocab, 0, "output_layer.bias");
-    }
+    if (!b.overflow)
+        place_output(&b, c);
     if (b.overflow) {
         sru_params_close(p);
         return sru_fail(err, SRU_EINVAL, "the model is too large: its size overflows");
@@ -176,10 +214,20 @@ void sru_params_init(const struct sru_params *p, const struct sru_config *c, uin
     const double bound = sqrt(3.0 / (double)c->n_d);
 
     memset(arena, 0, p->arena * sizeof *arena);
-    draw(&in, p->embedding, c->vocab * c->n_d, bound);
+    if (p->embedding != SRU_NONE)
+        draw(&in, p->embedding, c->vocab * c->n_d, bound);
     for (size_t i = 0; i < c->depth; i++)
         init_layer(&in, c, &p->layers[i]);
-    draw(&in, p->out_w, c->vocab * c->n_d, bound);
+    if (p->out_w != SRU_NONE)
+        draw(&in, p->out_w, c->vocab * c->n_d, bound);
+    for (size_t i = 0; i < p->n_clusters; i++) {
+        const struct sru_cluster_params *k = &p->clusters[i];
+
+        draw(&in, k->table, k->rows * k->sizes.e, bound);
+        draw(&in, k->in_proj, c->n_d * k->sizes.e, xavier(k->sizes.e, c->n_d));
+        if (k->out_proj != k->in_proj)
+            draw(&in, k->out_proj, c->n_d * k->sizes.e, xavier(k->sizes.e, c->n_d));
+    }
 }
 
 /* ---- To and from files -------------------------------------------------------------- */

@@ -27,11 +27,21 @@ struct sru_layer_params {
     bool   attends;
 };
 
+/* A cluster of the adaptive embedding and softmax: offsets, and the table's rows. */
+struct sru_cluster_params {
+    struct sru_cluster_sizes sizes;
+    size_t rows;                           /* tokens, and in the first those of the other clusters, the last cluster's first */
+    size_t table, bias;                    /* [rows,e], which embeds and scores; [rows] */
+    size_t in_proj, out_proj;              /* [d,e]; one tensor with tie_projs */
+};
+
 struct sru_params {
     struct sru_tensor *tensors;      /* in arena order */
     size_t n_tensors;
     struct sru_layer_params *layers; /* [depth] */
-    size_t embedding, out_w, out_b;  /* offsets */
+    size_t embedding, out_w, out_b;  /* offsets; SRU_NONE with clusters */
+    struct sru_cluster_params clusters[SRU_MOST_CUTOFFS + 1];
+    size_t n_clusters;               /* 0: not adaptive */
     size_t arena;                    /* scalars of the arena, padding (always zero) included */
     uint64_t count;                  /* trainable scalars */
 };

@@ -7,12 +7,9 @@
 
 static sru_status open_muon(struct sru_trainer *t, struct sru_error *err)
 {
-    struct sru_dev *dev = t->lm->dev;
-    struct sru_shape shape = sru_net_shape(&t->net);
     const sru_status status = sru_muon_matrices(&t->lm->params, &t->lm->config, &t->matrices, &t->n_matrices, err);
 
-    shape.muon = true;
-    return status ? status : dev->ops->reserve(dev, &shape, err);
+    return status ? status : sru_net_reserve(&t->net, true, err);
 }
 
 uint64_t sru_trainer_bytes(struct sru_lm *lm, size_t B, size_t T, const struct sru_optimizer *optimizer)
@@ -21,9 +18,7 @@ uint64_t sru_trainer_bytes(struct sru_lm *lm, size_t B, size_t T, const struct s
 
     if (sru_net_plan(&net, lm, B, T, T, true, false, NULL))
         return 0;
-    struct sru_shape shape = sru_net_shape(&net);
-    shape.muon = optimizer->kind == SRU_MUON;
-    const uint64_t bytes = sru_net_bytes(&net) + lm->dev->ops->work(lm->dev, &shape) + 2 * (uint64_t)lm->params.arena * sizeof(float);
+    const uint64_t bytes = sru_net_bytes(&net) + sru_net_work(&net, optimizer->kind == SRU_MUON) + 2 * (uint64_t)lm->params.arena * sizeof(float);
     sru_net_close(&net);
     return bytes;
 }

@@ -1,0 +1,249 @@
+/* The adaptive embedding and softmax: see adaptive.h. */
+#include "config.h"
+
+#include "src/model/lm.h"
+
+/* ---- Grouping ---------------------------------------------------------------------------------- */
+
+static size_t cluster_of(const struct sru_config *c, size_t token)
+{
+    size_t i = 0;
+
+    while (i < c->n_cutoffs && token >= c->cutoffs[i])
+        i++;
+    return i;
+}
+
+/* Positions n of `tokens` in the clusters' order, each cluster's in theirs, and tokens counted from their cluster's first. */
+static void group(const struct sru_config *c, size_t n, const int32_t *tokens, struct sru_members *members, int32_t *at, int32_t *ids)
+{
+    size_t next[SRU_MOST_CUTOFFS + 1] = { 0 }, from = 0;
+
+    for (size_t i = 0; i < n; i++)
+        next[cluster_of(c, (size_t)tokens[i])]++;
+    for (size_t k = 0; k <= c->n_cutoffs; k++) {
+        members[k] = (struct sru_members){ from, next[k] };
+        next[k] = from;
+        from += members[k].n;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const size_t k = cluster_of(c, (size_t)tokens[i]), to = next[k]++;
+
+        at[to] = (int32_t)i;
+        ids[to] = tokens[i] - (int32_t)(k > 0 ? c->cutoffs[k - 1] : 0);
+    }
+}
+
+void sru_adaptive_feed(struct sru_net *net, size_t t, const int32_t *tokens, const int32_t *targets)
+{
+    struct sru_adaptive *a = &net->adaptive;
+    const struct sru_config *c = &net->lm->config;
+    struct sru_dev *dev = net->lm->dev;
+    const size_t n = net->B * t, bytes = n * sizeof *tokens;
+    int32_t *at = a->host, *ids = a->host + n, *head = a->host + 2 * n;
+
+    group(c, n, tokens, a->in, at, ids);
+    dev->ops->put(dev, a->in_at, at, bytes);
+    dev->ops->put(dev, a->in_ids, ids, bytes);
+    if (!targets)
+        return;
+    group(c, n, targets, a->out, at, ids);
+    for (size_t i = 0; i < n; i++) {   /* the head scores the last cluster first */
+        const size_t k = cluster_of(c, (size_t)targets[i]);
+
+        head[i] = k == 0 ? targets[i] : (int32_t)(c->cutoffs[0] + c->n_cutoffs - k);
+    }
+    dev->ops->put(dev, a->out_at, at, bytes);
+    dev->ops->put(dev, a->out_ids, ids, bytes);
+    dev->ops->put(dev, net->targets, head, bytes);
+}
+
+/* ---- The operators' arguments -------------------------------------------------------------------- */
+
+/* A cluster of a net. */
+struct part {
+    struct sru_net *net;
+    struct sru_dev *dev;
+    const struct sru_cluster_params *p;
+    struct sru_weight table, in_proj, out_proj, bias;
+    size_t i, d, e, t;
+    struct sru_members in, out;
+};
+
+static struct part part_of(struct sru_net *net, size_t i, size_t t)
+{
+    const struct sru_lm *lm = net->lm;
+    const struct sru_cluster_params *p = &lm->params.clusters[i];
+    const size_t first = SRU_MATRICES * lm->config.depth + SRU_CLUSTER_MATRICES * i;
+
+    return (struct part){
+        .net = net, .dev = lm->dev, .p = p, .table = sru_lm_matrix(lm, first + SRU_TABLE),
+        .in_proj = sru_lm_matrix(lm, first + SRU_IN_PROJ), .out_proj = sru_lm_matrix(lm, first + SRU_OUT_PROJ),
+        .bias = sru_lm_weight(lm, p->bias), .i = i, .d = lm->config.n_d, .e = p->sizes.e, .t = t,
+        .in = net->adaptive.in[i], .out = net->adaptive.out[i],
+    };
+}
+
+/* n rows of `cols`, one after another. */
+static struct sru_rows dense(sru_act *p, size_t n, size_t cols)
+{
+    return (struct sru_rows){ p, n * cols };
+}
+
+static struct sru_mask mask(const struct part *k, enum sru_site site)
+{
+    return sru_net_mask(k->net, k->i, site, k->net->lm->config.emb_dropout, NULL);
+}
+
+static struct sru_embed look_up(const struct part *k)
+{
+    const struct sru_adaptive *a = &k->net->adaptive;
+
+    return (struct sru_embed){
+        .B = 1, .T = k->in.n, .d = k->e, .V = k->p->rows, .tokens = a->in_ids + k->in.from, .table = k->table, .add = true,
+        .x = dense(a->small, k->in.n, k->e), .dx = dense(a->dsmall, k->in.n, k->e), .mask = mask(k, SRU_SITE_CLUSTER_IN),
+    };
+}
+
+/* Embeddings to hidden states.  A projection that is the output's too has that gradient already. */
+static struct sru_linear widen(const struct part *k)
+{
+    const struct sru_adaptive *a = &k->net->adaptive;
+
+    return (struct sru_linear){
+        .B = 1, .rows = k->in.n, .in = k->e, .out = k->d, .w = k->in_proj, .x = dense(a->small, k->in.n, k->e),
+        .y = dense(a->picked, k->in.n, k->d), .dy = dense(a->picked, k->in.n, k->d), .dx = dense(a->dsmall, k->in.n, k->e),
+        .add_dw = k->p->in_proj == k->p->out_proj,
+    };
+}
+
+/* Where a cluster's tokens stand in a segment. */
+static struct sru_pick inputs(const struct part *k, struct sru_rows x)
+{
+    const struct sru_net *net = k->net;
+
+    return (struct sru_pick){
+        .n = k->in.n, .T = k->t, .cols = k->d, .at = net->adaptive.in_at + k->in.from, .x = x, .y = net->adaptive.picked,
+        .mask = sru_net_mask(net, 0, SRU_SITE_EMBED, net->lm->config.dropout, net->given ? net->given->embed : NULL),
+    };
+}
+
+/* ---- Embedding ----------------------------------------------------------------------------------- */
+
+void sru_adaptive_embed(struct sru_net *net, size_t t, struct sru_rows x)
+{
+    for (size_t i = 0; i < net->lm->params.n_clusters; i++) {
+        const struct part k = part_of(net, i, t);
+        const struct sru_embed e = look_up(&k);
+        const struct sru_linear w = widen(&k);
+        const struct sru_pick to = inputs(&k, x);
+
+        if (k.in.n == 0)
+            continue;
+        k.dev->ops->embed(k.dev, &e);
+        k.dev->ops->linear(k.dev, &w);
+        k.dev->ops->scatter(k.dev, &to);
+    }
+}
+
+/* Embeddings are looked up again: they are small. */
+void sru_adaptive_embed_back(struct sru_net *net)
+{
+    for (size_t i = 0; i < net->lm->params.n_clusters; i++) {
+        const struct part k = part_of(net, i, net->T);
+        const struct sru_embed e = look_up(&k);
+        const struct sru_linear w = widen(&k);
+        const struct sru_pick from = inputs(&k, (struct sru_rows){ net->dh, net->T * k.d });
+
+        if (k.in.n == 0) {
+            if (!w.add_dw)
+                k.dev->ops->zero(k.dev, k.in_proj.g, k.d * k.e * sizeof(float));
+            continue;
+        }
+        k.dev->ops->gather(k.dev, &from);
+        k.dev->ops->embed(k.dev, &e);
+        k.dev->ops->linear_back(k.dev, &w);
+        k.dev->ops->embed_back(k.dev, &e);
+    }
+}
+
+/* ---- Softmax -------------------------------------------------------------------------------------- */
+
+/* Scores of n rows from their hidden states x, the gradient of which goes to dx. */
+static void score(const struct part *k, size_t n, struct sru_rows x, struct sru_rows dx, const int32_t *targets, float *nll, bool back,
+                  float factor)
+{
+    const struct sru_adaptive *a = &k->net->adaptive;
+    const struct sru_ops *ops = k->dev->ops;
+    const bool head = k->i == 0;
+    const struct sru_linear narrow = {
+        .B = head ? k->net->B : 1, .rows = head ? k->t : n, .in = k->d, .out = k->e, .w = k->out_proj, .x = x, .dx = dx,
+        .y = { a->small, (head ? k->t : n) * k->e }, .dy = { a->dsmall, (head ? k->t : n) * k->e },
+    };
+    const struct sru_predict p = {
+        .B = 1, .T = n, .d = k->e, .V = k->p->rows, .h = dense(a->small, n, k->e), .dh = dense(a->dsmall, n, k->e), .w = k->table,
+        .bias = k->bias, .targets = targets, .nll = nll, .factor = factor, .mask = mask(k, SRU_SITE_CLUSTER_OUT),
+    };
+
+    ops->linear(k->dev, &narrow);
+    if (!back) {
+        ops->predict(k->dev, &p);
+        return;
+    }
+    ops->predict_back(k->dev, &p);
+    ops->linear_back(k->dev, &narrow);
+}
+
+/* Of targets that are of no other cluster the head's scores are all. */
+static void score_tail(const struct part *k, struct sru_rows hidden, bool back, float factor)
+{
+    struct sru_net *net = k->net;
+    struct sru_adaptive *a = &net->adaptive;
+    const struct sru_ops *ops = k->dev->ops;
+    const size_t n = k->out.n;
+    struct sru_pick pick = { .n = n, .T = k->t, .cols = k->d, .at = a->out_at + k->out.from, .x = hidden, .y = a->picked };
+
+    if (n == 0 && back) {
+        ops->zero(k->dev, k->table.g, k->p->rows * k->e * sizeof(float));
+        ops->zero(k->dev, k->bias.g, k->p->rows * sizeof(float));
+        ops->zero(k->dev, k->out_proj.g, k->d * k->e * sizeof(float));
+    }
+    if (n == 0)
+        return;
+    ops->gather(k->dev, &pick);
+    score(k, n, dense(a->picked, n, k->d), dense(a->dpicked, n, k->d), a->out_ids + k->out.from, a->nll, back, factor);
+    ops->add_at(k->dev, n, pick.at, a->nll, net->nll);
+    if (!back)
+        return;
+    pick.x = (struct sru_rows){ net->dh, net->T * k->d };
+    pick.y = a->dpicked;
+    pick.add = true;
+    ops->scatter(k->dev, &pick);
+}
+
+void sru_adaptive_predict(struct sru_net *net, size_t t, bool back, float factor)
+{
+    struct sru_adaptive *a = &net->adaptive;
+    const struct sru_config *c = &net->lm->config;
+    struct sru_dev *dev = net->lm->dev;
+    const struct sru_rows out = { net->out, net->T * c->n_d }, dh = { net->dh, net->T * c->n_d };
+    const struct sru_norm drop = {
+        .B = net->B, .T = t, .cols = c->n_d, .r = out, .y = { a->hidden, net->T * c->n_d }, .dy = dh, .dr = dh,
+        .mask = sru_net_mask(net, 0, SRU_SITE_OUTPUT, c->dropout, net->given ? net->given->output : NULL),
+    };
+    const bool drops = sru_mask_is_on(&drop.mask);
+    const struct sru_rows hidden = drops ? drop.y : out;
+
+    if (drops)
+        dev->ops->norm(dev, &drop);
+    for (size_t i = 0; i < net->lm->params.n_clusters; i++) {
+        const struct part k = part_of(net, i, t);
+
+        if (i == 0)
+            score(&k, net->B * t, hidden, dh, net->targets, net->nll, back, factor);
+        else
+            score_tail(&k, hidden, back, factor);
+    }
+    if (drops && back)
+        dev->ops->norm_back(dev, &drop);
+}
