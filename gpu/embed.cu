@@ -115,8 +115,8 @@ template <typename A> __device__ static void put(const embed_args<A> &s, size_t 
 /* A block has SLICE groups of a token's columns.  All its threads mask CHUNK rows at a time; then a thread a column adds them up. */
 enum { BACK_THREADS = 128, SLICE = 8, COLUMNS = SLICE * SRU_GROUP, ROWS = BACK_THREADS / SLICE, EACH = 4, CHUNK = ROWS * EACH };
 
-template <typename A> __device__ static void stage_rows(const embed_args<A> &s, const uint32_t *order, uint32_t n, unsigned slice,
-                                                        float (*stage)[COLUMNS])
+template <typename A> __device__ static void stage_rows(const embed_args<A> &s, const uint32_t *order, uint32_t from, uint32_t n,
+                                                        unsigned slice, float (*stage)[COLUMNS])
 {
     const uint32_t q = threadIdx.x % SLICE, r = threadIdx.x / SLICE, T = (uint32_t)s.T;
     const size_t g = slice + q < s.d / SRU_GROUP ? slice + q : slice;   /* beyond the last one any will do */
@@ -124,8 +124,11 @@ template <typename A> __device__ static void stage_rows(const embed_args<A> &s, 
     uint32_t at[EACH];
 
 #pragma unroll
-    for (int e = 0; e < EACH; e++)
-        at[e] = order[r + e * ROWS < n ? r + e * ROWS : 0];
+    for (int e = 0; e < EACH; e++) {
+        at[e] = from + (r + e * ROWS < n ? r + e * ROWS : 0);
+        if (order)
+            at[e] = order[at[e]];
+    }
 #pragma unroll
     for (int e = 0; e < EACH; e++) {
         const uint32_t b = at[e] / T;
@@ -148,13 +151,40 @@ template <typename A> __device__ static void stage_rows(const embed_args<A> &s, 
     }
 }
 
-/* Token blockIdx.x / share; blocks that share it take slices in turn. */
+/* The rows of a token among the sorted ones. */
+struct run {
+    unsigned token;
+    uint32_t from, to;
+};
+
+/* The run that begins at row i where tokens do not fall; an empty one where none does. */
+template <typename A> __device__ static struct run run_at(const embed_args<A> &s, uint32_t i)
+{
+    const int32_t v = s.tokens[i];
+    uint32_t low = i + 1, high = (uint32_t)s.N;   /* its end is one of these */
+
+    if (i > 0 && s.tokens[i - 1] == v)
+        return { 0, 0, 0 };
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+
+        if (s.tokens[middle] == v)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return { (unsigned)v, i, low };
+}
+
+/* Run blockIdx.x / share: token v's, or with `add` the one at row v.  Blocks that share it take slices in turn. */
 template <typename A> __global__ static void __launch_bounds__(BACK_THREADS, 8) gather_groups(embed_args<A> s, unsigned share,
                                                                                               const uint32_t *first, const uint32_t *order)
 {
     __shared__ __align__(16) float stage[CHUNK][COLUMNS];
-    const unsigned v = blockIdx.x / share, groups = (unsigned)(s.d / SRU_GROUP), c = threadIdx.x;
-    const uint32_t from = first[v], to = first[v + 1];
+    const unsigned which = blockIdx.x / share, groups = (unsigned)(s.d / SRU_GROUP), c = threadIdx.x;
+    const struct run run = s.add ? run_at(s, which) : (struct run){ which, first[which], first[which + 1] };
+    const uint32_t from = run.from, to = run.to;
+    const unsigned v = run.token;
 
     if (s.add && from == to)
         return;
@@ -166,7 +196,7 @@ template <typename A> __global__ static void __launch_bounds__(BACK_THREADS, 8) 
             const uint32_t n = to - k < CHUNK ? to - k : CHUNK;
 
             __syncthreads();   /* the last rows have been added */
-            stage_rows(s, order + k, n, slice, stage);
+            stage_rows(s, order, k, n, slice, stage);
             __syncthreads();
 #pragma unroll 8
             for (uint32_t i = 0; i < n && c < COLUMNS; i++)
@@ -186,14 +216,18 @@ size_t sru_cuda_embed_work(const struct sru_shape *s)
 template <typename A> static bool back_by_groups(struct sru_cuda *cuda, const embed_args<A> &k, size_t V)
 {
     const size_t slices = (k.d / SRU_GROUP + SLICE - 1) / SLICE;
-    const unsigned share = (unsigned)sru_max(1, sru_min(slices, ((size_t)1 << 17) / V));
-    uint32_t *first = (uint32_t *)cuda->work, *order = first + V + 1;
+    const size_t runs = k.add ? k.N : V;
+    const unsigned share = (unsigned)sru_max(1, sru_min(slices, ((size_t)1 << 17) / sru_max(runs, 1)));
+    uint32_t *first = k.add ? nullptr : (uint32_t *)cuda->work, *order = k.add ? nullptr : first + V + 1;
 
     if (!in_groups(k))
         return false;
-    sort_rows<<<(unsigned)V, SORT_THREADS, 0, cuda->stream>>>(k.N, k.tokens, first, order);
-    sru_cuda_launched(cuda, "embed_back");
-    gather_groups<A><<<(unsigned)V * share, BACK_THREADS, 0, cuda->stream>>>(k, share, first, order);
+    if (!k.add) {
+        sort_rows<<<(unsigned)V, SORT_THREADS, 0, cuda->stream>>>(k.N, k.tokens, first, order);
+        sru_cuda_launched(cuda, "embed_back");
+    }
+    if (runs > 0)
+        gather_groups<A><<<(unsigned)runs * share, BACK_THREADS, 0, cuda->stream>>>(k, share, first, order);
     sru_cuda_launched(cuda, "embed_back");
     return true;
 }

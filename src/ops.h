@@ -70,7 +70,7 @@ enum sru_site { SRU_SITE_EMBED, SRU_SITE_ATTEND, SRU_SITE_PROJECT, SRU_SITE_HIGH
 
 /*
  * x[n] = mask * E[token[n]].  Backward: dE[v] = sum of mask * dx[n] over token[n] = v, in the order of n; dx is used up.  With `add`
- * it is added to what dE holds, and rows of no token cost nothing.
+ * it is added to what dE holds, tokens must not fall, and rows of no token cost nothing.
  */
 struct sru_embed {
     size_t B, T, d, V;

@@ -69,6 +69,11 @@ static void embed_forward(const void *context, double *const *in, double *out)
     ref_embed(c->N, c->d, c->tokens, in[0], c->mask, out);
 }
 
+static int rising(const void *a, const void *b)
+{
+    return *(const int32_t *)a - *(const int32_t *)b;
+}
+
 static void one_embed(struct sru_dev *dev, size_t B, size_t T, size_t d, size_t V, float rate, size_t pad)
 {
     const size_t N = B * T;
@@ -93,6 +98,8 @@ static void one_embed(struct sru_dev *dev, size_t B, size_t T, size_t d, size_t 
     assert_near("x", N * d, unpadded(dev, s.x, B, T, d), out, 1e-6);
     dev->ops->embed_back(dev, &s);
     assert_gradient("dE", &f, 0, from_device(dev, s.table.g, V * d), NULL);
+    qsort(tokens, N, sizeof *tokens, rising);
+    s.tokens = tokens_to_device(dev, tokens, N);
     s.dx = padded(dev, dx, B, T, d, pad);
     s.table.g = to_device(dev, before, V * d);
     s.add = true;

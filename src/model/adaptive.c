@@ -1,6 +1,8 @@
 /* The adaptive embedding and softmax: see adaptive.h. */
 #include "config.h"
 
+#include <string.h>
+
 #include "src/model/lm.h"
 
 /* ---- Grouping ---------------------------------------------------------------------------------- */
@@ -14,23 +16,33 @@ static size_t cluster_of(const struct sru_config *c, size_t token)
     return i;
 }
 
-/* Positions n of `tokens` in the clusters' order, each cluster's in theirs, and tokens counted from their cluster's first. */
-static void group(const struct sru_config *c, size_t n, const int32_t *tokens, struct sru_members *members, int32_t *at, int32_t *ids)
+/*
+ * Positions of n tokens in the order of the tokens, which is the clusters', and of one token in their own; and the tokens, counted
+ * from their cluster's first.  `count` has room for the vocabulary.
+ */
+static void group(const struct sru_config *c, size_t n, const int32_t *tokens, int32_t *count, struct sru_members *members, int32_t *at,
+                  int32_t *ids)
 {
-    size_t next[SRU_MOST_CUTOFFS + 1] = { 0 }, from = 0;
-
+    memset(count, 0, c->vocab * sizeof *count);
     for (size_t i = 0; i < n; i++)
-        next[cluster_of(c, (size_t)tokens[i])]++;
-    for (size_t k = 0; k <= c->n_cutoffs; k++) {
-        members[k] = (struct sru_members){ from, next[k] };
-        next[k] = from;
-        from += members[k].n;
+        count[tokens[i]]++;
+    for (size_t k = 0, from = 0; k <= c->n_cutoffs; k++) {
+        const struct sru_cluster_sizes sizes = sru_config_cluster(c, k);
+
+        members[k].from = from;
+        for (size_t v = sizes.from; v < sizes.from + sizes.n; v++) {   /* counts to places */
+            const size_t many = (size_t)count[v];
+
+            count[v] = (int32_t)from;
+            from += many;
+        }
+        members[k].n = from - members[k].from;
     }
     for (size_t i = 0; i < n; i++) {
-        const size_t k = cluster_of(c, (size_t)tokens[i]), to = next[k]++;
+        const int32_t to = count[tokens[i]]++;
 
         at[to] = (int32_t)i;
-        ids[to] = tokens[i] - (int32_t)(k > 0 ? c->cutoffs[k - 1] : 0);
+        ids[to] = tokens[i] - (int32_t)sru_config_cluster(c, cluster_of(c, (size_t)tokens[i])).from;
     }
 }
 
@@ -40,14 +52,14 @@ void sru_adaptive_feed(struct sru_net *net, size_t t, const int32_t *tokens, con
     const struct sru_config *c = &net->lm->config;
     struct sru_dev *dev = net->lm->dev;
     const size_t n = net->B * t, bytes = n * sizeof *tokens;
-    int32_t *at = a->host, *ids = a->host + n, *head = a->host + 2 * n;
+    int32_t *at = a->host, *ids = at + n, *head = ids + n, *count = head + n;
 
-    group(c, n, tokens, a->in, at, ids);
+    group(c, n, tokens, count, a->in, at, ids);
     dev->ops->put(dev, a->in_at, at, bytes);
     dev->ops->put(dev, a->in_ids, ids, bytes);
     if (!targets)
         return;
-    group(c, n, targets, a->out, at, ids);
+    group(c, n, targets, count, a->out, at, ids);
     for (size_t i = 0; i < n; i++) {   /* the head scores the last cluster first */
         const size_t k = cluster_of(c, (size_t)targets[i]);
 

@@ -17,8 +17,8 @@ struct sru_members {
 
 struct sru_adaptive {
     struct sru_members in[SRU_MOST_CUTOFFS + 1], out[SRU_MOST_CUTOFFS + 1];   /* by token, by target */
-    int32_t *host;              /* [3,N] the host's room */
-    int32_t *in_at, *in_ids;    /* [N] positions in the clusters' order, and their tokens, counted from the cluster's first */
+    int32_t *host;              /* [3,N] and [V], the host's room */
+    int32_t *in_at, *in_ids;    /* [N] positions in the order of their tokens, and these, counted from the cluster's first */
     int32_t *out_at, *out_ids;  /* the same of targets */
     sru_act *hidden;            /* [N,d] masked h, where it is masked */
     sru_act *picked, *dpicked;  /* [N,d] of a cluster's positions */

@@ -230,7 +230,7 @@ sru_status sru_net_open(struct sru_net *net, struct sru_lm *lm, size_t B, size_t
         sru_net_close(net);
         return status;
     }
-    if (lm->params.n_clusters > 0 && !(net->adaptive.host = malloc(3 * B * T * sizeof(int32_t)))) {
+    if (lm->params.n_clusters > 0 && !(net->adaptive.host = malloc((3 * B * T + lm->config.vocab) * sizeof(int32_t)))) {
         sru_net_close(net);
         return sru_fail(err, SRU_ENOMEM, "out of memory to group %zu tokens", B * T);
     }
