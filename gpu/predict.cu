@@ -130,7 +130,8 @@ template <typename A, int each> __global__ void __launch_bounds__(LOSS_THREADS) 
 
     if (n >= s.n)
         return;
-    const size_t target = (size_t)s.targets[n];
+    const size_t target = (size_t)s.targets[n];   /* none of the row's where it is below 0 */
+    const float factor = s.targets[n] < 0 ? 0.0f : s.factor;
 #pragma unroll
     for (int e = 0; e < each; e++)
         x[e] = lane + 32 * e < s.V ? logits[lane + 32 * e] + s.bias[lane + 32 * e] : -INFINITY;
@@ -150,12 +151,12 @@ template <typename A, int each> __global__ void __launch_bounds__(LOSS_THREADS) 
     for (int i = 16; i > 0; i /= 2)
         sum += __shfl_xor_sync(0xffffffffu, sum, i);
     if (lane == 0)
-        s.nll[n] = logf(sum) + (top - hit);
+        s.nll[n] = s.targets[n] < 0 ? 0.0f : logf(sum) + (top - hit);
 #pragma unroll
     for (int e = 0; e < each; e++) {
         const size_t j = lane + 32 * e;
         if (s.dlogits && j < s.V)
-            sru_store(s.dlogits + n * s.length + j, x[e] * (s.factor / sum) - (j == target ? s.factor : 0.0f));
+            sru_store(s.dlogits + n * s.length + j, x[e] * (factor / sum) - (j == target ? factor : 0.0f));
     }
 }
 
@@ -163,8 +164,9 @@ template <typename A, int each> __global__ void __launch_bounds__(LOSS_THREADS) 
 template <typename A> __global__ void loss_block(losses<A> s)
 {
     float *x = s.logits + blockIdx.x * s.V, top = -INFINITY, sum = 0.0f;
-    const size_t target = (size_t)s.targets[blockIdx.x];
-    const float hit = x[target] + s.bias[target];   /* before x is written */
+    const bool none = s.targets[blockIdx.x] < 0;
+    const size_t target = none ? s.V : (size_t)s.targets[blockIdx.x];
+    const float hit = none ? 0.0f : x[target] + s.bias[target], factor = none ? 0.0f : s.factor;   /* before x is written */
 
     for (size_t j = threadIdx.x; j < s.V; j += blockDim.x)
         top = sru_larger(top, x[j] + s.bias[j]);
@@ -173,14 +175,14 @@ template <typename A> __global__ void loss_block(losses<A> s)
         sum += expf(x[j] + s.bias[j] - top);
     sum = sru_block_sum(sum);
     if (threadIdx.x == 0)
-        s.nll[blockIdx.x] = logf(sum) + (top - hit);
+        s.nll[blockIdx.x] = none ? 0.0f : logf(sum) + (top - hit);
     for (size_t j = threadIdx.x; j < s.V && (s.keep || s.dlogits); j += blockDim.x) {
-        const float y = x[j] + s.bias[j], e = expf(y - top) * (s.factor / sum);
+        const float y = x[j] + s.bias[j], e = expf(y - top) * (factor / sum);
 
         if (s.keep)
             x[j] = y;
         if (s.dlogits)
-            sru_store(s.dlogits + blockIdx.x * s.length + j, j == target ? e - s.factor : e);
+            sru_store(s.dlogits + blockIdx.x * s.length + j, j == target ? e - factor : e);
     }
 }
 

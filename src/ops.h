@@ -168,7 +168,7 @@ struct sru_predict {
     size_t B, T, d, V;
     struct sru_rows   h;        /* d columns */
     struct sru_weight w, bias;  /* [V,d], [V] */
-    const int32_t    *targets;  /* [N] in [0,V); NULL: logits alone are wanted */
+    const int32_t    *targets;  /* [N] in [0,V), or below 0: that row has no loss; NULL: logits alone are wanted */
     float            *nll;      /* [N], nats; with targets */
     float            *logits;   /* [N,V] f32, or NULL */
     struct sru_rows   dh;       /* (=) */

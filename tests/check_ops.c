@@ -283,6 +283,9 @@ static void one_predict(struct sru_dev *dev, size_t B, size_t T, size_t d, size_
     double *nll = random_array(N, 1, 4), *logits = random_array(N * V, 1, 5), *before = random_array(V * d, 1, 6);
     double *dout = pooled(N * sizeof *dout), *mask = rate > 0 ? random_array(N * d, 1, 7) : NULL;
     int32_t *targets = random_tokens(N, V, 8);
+
+    for (size_t n = 4; n < N; n += 5)
+        targets[n] = -1;
     struct sru_predict s = {
         .B = B, .T = T, .d = d, .V = V, .targets = tokens_to_device(dev, targets, N), .factor = 0.25f,
         .h = padded(dev, h, B, T, d, pad), .dh = padded(dev, NULL, B, T, d, pad),

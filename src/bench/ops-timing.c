@@ -37,6 +37,8 @@ static double now(struct sru_dev *dev)
     X(predict_back, predict, SRU_PREDICT, SRU_BACKWARD)                \
     X(update, update, SRU_UPDATE, SRU_BACKWARD)                        \
     X(muon, muon, SRU_MUON_UPDATE, SRU_BACKWARD)                       \
+    X(gather, pick, SRU_MOVE, SRU_FORWARD)                             \
+    X(scatter, pick, SRU_MOVE, SRU_BACKWARD)                           \
     X(measure, measure, SRU_MEASURE, SRU_BACKWARD)
 
 /* W1 makes few columns of many, W2 does not. */

@@ -67,6 +67,18 @@ static void move_rows(const struct sru_cpu *cpu, const struct sru_predict *s, co
     SRU_EACH(cpu, sru_is_work(cpu, k->n * (s->d + s->V)), i, k->n, move_row(cpu, s, k, i, back));
 }
 
+static float row_loss(const struct sru_cpu *cpu, const struct sru_predict *s, const struct block *k, size_t i, float factor)
+{
+    const int32_t target = s->targets[k->from + i];
+    sru_act *d = sru_at(&cpu->dev, k->dlogits, i * s->V);
+
+    if (target >= 0)
+        return cpu->k->nll(s->V, k->logits + i * s->V, target, factor, d);
+    if (factor != 0)
+        memset(d, 0, s->V * cpu->dev.act_bytes);
+    return 0;
+}
+
 /* Logits of the block's rows, then their losses and with factor the logits' gradients. */
 static void block_loss(struct sru_cpu *cpu, const struct sru_predict *s, const struct block *k, float factor)
 {
@@ -87,8 +99,7 @@ static void block_loss(struct sru_cpu *cpu, const struct sru_predict *s, const s
         return;
 #pragma omp parallel for schedule(static) num_threads(sru_threads(cpu)) if (k->n > 1)
     for (size_t i = 0; i < k->n; i++)
-        s->nll[k->from + i] = cpu->k->nll(s->V, k->logits + i * s->V, s->targets[k->from + i], factor,
-                                          sru_at(&cpu->dev, k->dlogits, i * s->V));
+        s->nll[k->from + i] = row_loss(cpu, s, k, i, factor);
 }
 
 static void block_back(struct sru_cpu *cpu, const struct sru_predict *s, const struct block *k)

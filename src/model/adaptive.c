@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/model/lm.h"
+#include "src/size.h"
 
 /* ---- Grouping ---------------------------------------------------------------------------------- */
 
@@ -14,6 +15,23 @@ static size_t cluster_of(const struct sru_config *c, size_t token)
     while (i < c->n_cutoffs && token >= c->cutoffs[i])
         i++;
     return i;
+}
+
+enum { LEAST = 64 };   /* rows, and what they are a multiple of */
+
+/* Eight sizes from one power of two to the next. */
+size_t sru_adaptive_rows(size_t n)
+{
+    size_t step = LEAST;
+
+    while (16 * step <= n)
+        step *= 2;
+    return sru_round_up(n, step);
+}
+
+size_t sru_adaptive_listed(const struct sru_config *c, size_t N)
+{
+    return N + N / 8 + LEAST * (c->n_cutoffs + 1);
 }
 
 /*
@@ -37,6 +55,10 @@ static void group(const struct sru_config *c, size_t n, const int32_t *tokens, i
             from += many;
         }
         members[k].n = from - members[k].from;
+        members[k].rows = sru_adaptive_rows(members[k].n);
+        for (size_t i = from; i < members[k].from + members[k].rows; i++)
+            ids[i] = -1;
+        from = members[k].from + members[k].rows;
     }
     for (size_t i = 0; i < n; i++) {
         const int32_t to = count[tokens[i]]++;
@@ -51,8 +73,8 @@ void sru_adaptive_feed(struct sru_net *net, size_t t, const int32_t *tokens, con
     struct sru_adaptive *a = &net->adaptive;
     const struct sru_config *c = &net->lm->config;
     struct sru_dev *dev = net->lm->dev;
-    const size_t n = net->B * t, bytes = n * sizeof *tokens;
-    int32_t *at = a->host, *ids = at + n, *head = ids + n, *count = head + n;
+    const size_t n = net->B * t, listed = sru_adaptive_listed(c, n), bytes = listed * sizeof *tokens;
+    int32_t *at = a->host, *ids = at + listed, *head = ids + listed, *count = head + n;
 
     group(c, n, tokens, count, a->in, at, ids);
     dev->ops->put(dev, a->in_at, at, bytes);
@@ -67,7 +89,7 @@ void sru_adaptive_feed(struct sru_net *net, size_t t, const int32_t *tokens, con
     }
     dev->ops->put(dev, a->out_at, at, bytes);
     dev->ops->put(dev, a->out_ids, ids, bytes);
-    dev->ops->put(dev, net->targets, head, bytes);
+    dev->ops->put(dev, net->targets, head, n * sizeof *head);
 }
 
 /* ---- The operators' arguments -------------------------------------------------------------------- */
@@ -123,8 +145,8 @@ static struct sru_linear widen(const struct part *k)
     const struct sru_adaptive *a = &k->net->adaptive;
 
     return (struct sru_linear){
-        .B = 1, .rows = k->in.n, .in = k->e, .out = k->d, .w = k->in_proj, .x = dense(a->small, k->in.n, k->e),
-        .y = dense(a->picked, k->in.n, k->d), .dy = dense(a->picked, k->in.n, k->d), .dx = dense(a->dsmall, k->in.n, k->e),
+        .B = 1, .rows = k->in.rows, .in = k->e, .out = k->d, .w = k->in_proj, .x = dense(a->small, k->in.rows, k->e),
+        .y = dense(a->picked, k->in.rows, k->d), .dy = dense(a->picked, k->in.rows, k->d), .dx = dense(a->dsmall, k->in.rows, k->e),
         .add_dw = k->p->in_proj == k->p->out_proj,
     };
 }
@@ -173,6 +195,7 @@ void sru_adaptive_embed_back(struct sru_net *net)
             continue;
         }
         k.dev->ops->gather(k.dev, &from);
+        k.dev->ops->zero(k.dev, sru_at(k.dev, net->adaptive.picked, k.in.n * k.d), (k.in.rows - k.in.n) * k.d * k.dev->act_bytes);
         k.dev->ops->embed(k.dev, &e);
         k.dev->ops->linear_back(k.dev, &w);
         k.dev->ops->embed_back(k.dev, &e);
@@ -223,7 +246,7 @@ static void score_tail(const struct part *k, struct sru_rows hidden, bool back, 
     if (n == 0)
         return;
     ops->gather(k->dev, &pick);
-    score(k, n, dense(a->picked, n, k->d), dense(a->dpicked, n, k->d), a->out_ids + k->out.from, a->nll, back, factor);
+    score(k, k->out.rows, dense(a->picked, k->out.rows, k->d), dense(a->dpicked, k->out.rows, k->d), a->out_ids + k->out.from, a->nll, back, factor);
     ops->add_at(k->dev, n, pick.at, a->nll, net->nll);
     if (!back)
         return;

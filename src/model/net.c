@@ -76,21 +76,22 @@ static void plan_clusters(struct planner *p)
     struct sru_net *net = p->net;
     struct sru_adaptive *a = &net->adaptive;
     const struct sru_config *c = &net->lm->config;
-    const size_t B = net->B, T = net->T, d = c->n_d, e = c->n_e, act = net->lm->dev->act_bytes;
+    const size_t N = net->B * net->T, listed = sru_adaptive_listed(c, N), rows = sru_adaptive_rows(N), d = c->n_d, e = c->n_e;
+    const size_t act = net->lm->dev->act_bytes;
 
-    PLAN(p, "positions of tokens", SRU_NONE, &a->in_at, sizeof(int32_t), B, T);
-    PLAN(p, "tokens of clusters", SRU_NONE, &a->in_ids, sizeof(int32_t), B, T);
-    PLAN(p, "positions of targets", SRU_NONE, &a->out_at, sizeof(int32_t), B, T);
-    PLAN(p, "targets of clusters", SRU_NONE, &a->out_ids, sizeof(int32_t), B, T);
-    PLAN(p, "losses of a cluster", SRU_NONE, &a->nll, sizeof(float), B, T);
-    PLAN(p, "hidden states of a cluster", SRU_NONE, &a->picked, act, B, T, d);
-    PLAN(p, "embeddings of a cluster", SRU_NONE, &a->small, act, B, T, e);
+    PLAN(p, "positions of tokens", SRU_NONE, &a->in_at, sizeof(int32_t), listed);
+    PLAN(p, "tokens of clusters", SRU_NONE, &a->in_ids, sizeof(int32_t), listed);
+    PLAN(p, "positions of targets", SRU_NONE, &a->out_at, sizeof(int32_t), listed);
+    PLAN(p, "targets of clusters", SRU_NONE, &a->out_ids, sizeof(int32_t), listed);
+    PLAN(p, "losses of a cluster", SRU_NONE, &a->nll, sizeof(float), rows);
+    PLAN(p, "hidden states of a cluster", SRU_NONE, &a->picked, act, rows, d);
+    PLAN(p, "embeddings of a cluster", SRU_NONE, &a->small, act, rows, e);
     if (!net->train)
         return;
     if (c->dropout > 0)
-        PLAN(p, "masked output", SRU_NONE, &a->hidden, act, B, T, d);
-    PLAN(p, "their gradient", SRU_NONE, &a->dpicked, act, B, T, d);
-    PLAN(p, "gradient of embeddings", SRU_NONE, &a->dsmall, act, B, T, e);
+        PLAN(p, "masked output", SRU_NONE, &a->hidden, act, N, d);
+    PLAN(p, "their gradient", SRU_NONE, &a->dpicked, act, rows, d);
+    PLAN(p, "gradient of embeddings", SRU_NONE, &a->dsmall, act, rows, e);
 }
 
 static void plan_outside(struct planner *p, bool logits)
@@ -128,7 +129,7 @@ static struct sru_shape shape_of(const struct sru_net *net, size_t i, bool muon)
     if (i == 0)
         return (struct sru_shape){ .B = net->B, .T = net->T, .M = net->M, .d = c->n_d, .p = c->n_proj, .H = c->heads,
                                    .V = p->n_clusters ? 1 : c->vocab, .train = net->train, .muon = muon };
-    return (struct sru_shape){ .B = net->B, .T = net->T, .d = p->clusters[i - 1].sizes.e, .p = c->n_d, .H = 1,
+    return (struct sru_shape){ .B = sru_adaptive_rows(net->B * net->T), .T = 1, .d = p->clusters[i - 1].sizes.e, .p = c->n_d, .H = 1,
                                .V = p->clusters[i - 1].rows, .train = net->train };
 }
 
@@ -230,7 +231,8 @@ sru_status sru_net_open(struct sru_net *net, struct sru_lm *lm, size_t B, size_t
         sru_net_close(net);
         return status;
     }
-    if (lm->params.n_clusters > 0 && !(net->adaptive.host = malloc((3 * B * T + lm->config.vocab) * sizeof(int32_t)))) {
+    const size_t listed = lm->params.n_clusters > 0 ? sru_adaptive_listed(&lm->config, B * T) : 0;
+    if (listed > 0 && !(net->adaptive.host = malloc((2 * listed + B * T + lm->config.vocab) * sizeof(int32_t)))) {
         sru_net_close(net);
         return sru_fail(err, SRU_ENOMEM, "out of memory to group %zu tokens", B * T);
     }

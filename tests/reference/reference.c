@@ -145,9 +145,9 @@ void ref_predict(size_t N, size_t d, size_t V, const double *h, const double *ma
             for (size_t j = 0; j < d; j++)
                 row[o] += h[n * d + j] * factor(mask, n * d + j) * w[o * d + j];
         }
-        for (size_t o = 0; o < V; o++)
+        for (size_t o = 0; o < V && targets[n] >= 0; o++)
             sum += exp(row[o] - row[targets[n]]);
-        nll[n] = log(sum);
+        nll[n] = targets[n] >= 0 ? log(sum) : 0;
     }
 }
 
