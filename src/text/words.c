@@ -1,0 +1,259 @@
+/* Words: see words.h. */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/size.h"
+#include "src/text/words.h"
+
+/* ---- A text's words ----------------------------------------------------------------------- */
+
+/* Bytes of the white space that a text of n bytes begins with: one character of it, or 0. */
+static size_t space(const unsigned char *s, size_t n)
+{
+    if (s[0] > ' ' && s[0] < 0xc2)   /* nearly all */
+        return 0;
+    if (s[0] == ' ' || (s[0] >= '\t' && s[0] <= '\r') || (s[0] >= 0x1c && s[0] <= 0x1f))
+        return 1;
+    if (n >= 2 && s[0] == 0xc2 && (s[1] == 0x85 || s[1] == 0xa0))
+        return 2;
+    if (n < 3 || s[0] < 0xe1 || s[0] > 0xe3)
+        return 0;
+    const unsigned code = (s[0] & 15u) << 12 | (s[1] & 63u) << 6 | (s[2] & 63u);
+    if ((s[1] & 0xc0) != 0x80 || (s[2] & 0xc0) != 0x80)
+        return 0;
+    return code == 0x1680 || (code >= 0x2000 && code <= 0x200a) || code == 0x2028 || code == 0x2029 || code == 0x202f || code == 0x205f
+        || code == 0x3000 ? 3 : 0;
+}
+
+bool sru_word_next(struct sru_word_reader *r, struct sru_word *word)
+{
+    const unsigned char *text = (const unsigned char *)r->text;
+    size_t some, from;
+
+    for (; r->at < r->size && (some = space(text + r->at, r->size - r->at)) > 0; r->at += some) {
+        r->inside = true;
+        if (text[r->at] != '\n')
+            continue;
+        r->at++;
+        r->inside = false;
+        *word = (struct sru_word){ SRU_EOS, strlen(SRU_EOS) };
+        return true;
+    }
+    if (r->at == r->size) {
+        *word = (struct sru_word){ SRU_EOS, strlen(SRU_EOS) };
+        const bool last = r->inside;
+        r->inside = false;
+        return last;
+    }
+    for (from = r->at; r->at < r->size && space(text + r->at, r->size - r->at) == 0;)
+        r->at++;
+    r->inside = true;
+    *word = (struct sru_word){ r->text + from, r->at - from };
+    return true;
+}
+
+/* ---- Numbers of words ------------------------------------------------------------------------ */
+
+void sru_words_close(struct sru_words *w)
+{
+    free(w->text);
+    free(w->at);
+    free(w->count);
+    free(w->slots);
+    *w = (struct sru_words){ 0 };
+}
+
+static unsigned char folded(const struct sru_words *w, char c)
+{
+    return (unsigned char)(w->lower && c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
+static bool same(const struct sru_words *w, size_t i, struct sru_word word)
+{
+    const char *mine = w->text + w->at[i];
+
+    if (w->at[i + 1] - w->at[i] - 1 != word.size)
+        return false;
+    for (size_t k = 0; k < word.size; k++)
+        if ((unsigned char)mine[k] != folded(w, word.text[k]))
+            return false;
+    return true;
+}
+
+/* The slot that a word has, or would have. */
+static size_t slot_of(const struct sru_words *w, struct sru_word word)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+
+    for (size_t k = 0; k < word.size; k++)
+        h = (h ^ folded(w, word.text[k])) * 0x100000001b3u;
+    size_t slot = (size_t)(h ^ h >> 32) & (w->n_slots - 1);
+    while (w->slots[slot] > 0 && !same(w, w->slots[slot] - 1, word))
+        slot = (slot + 1) & (w->n_slots - 1);
+    return slot;
+}
+
+int32_t sru_words_find(const struct sru_words *w, struct sru_word word)
+{
+    return w->n_slots > 0 ? (int32_t)w->slots[slot_of(w, word)] - 1 : -1;
+}
+
+/* Twice the slots. */
+static bool rehash(struct sru_words *w)
+{
+    struct sru_words more = *w;
+
+    more.n_slots = w->n_slots > 0 ? 2 * w->n_slots : 1024;
+    if (!(more.slots = calloc(more.n_slots, sizeof *more.slots)))
+        return false;
+    for (size_t i = 0; i < w->n; i++)
+        more.slots[slot_of(&more, (struct sru_word){ w->text + w->at[i], w->at[i + 1] - w->at[i] - 1 })] = (uint32_t)i + 1;
+    free(w->slots);
+    *w = more;
+    return true;
+}
+
+static bool grow(void **p, size_t *room, size_t need, size_t size)
+{
+    const size_t more = sru_max(need, *room < SIZE_MAX / 4 ? 2 * *room : need);
+    void *larger = more <= SIZE_MAX / size ? realloc(*p, more * size) : NULL;
+
+    if (!larger)
+        return false;
+    *p = larger;
+    *room = more;
+    return true;
+}
+
+/* Room for one more word of so many bytes. */
+static bool make_room(struct sru_words *w, size_t bytes)
+{
+    const size_t end = w->n > 0 ? w->at[w->n] : 0;
+    size_t places = w->room;
+    void *text = w->text, *at = w->at, *count = w->count;
+
+    if (bytes > SIZE_MAX / 4 - end || w->n + 1 >= INT32_MAX)
+        return false;
+    if (end + bytes + 1 > w->text_room && !grow(&text, &w->text_room, end + bytes + 1, 1))
+        return false;
+    w->text = text;
+    if (w->n + 2 > w->room) {
+        if (!grow(&at, &places, sru_max(w->n + 2, 512), sizeof *w->at))
+            return false;
+        w->at = at;
+        w->at[0] = 0;
+        if (!(count = realloc(w->count, places * sizeof *w->count)))
+            return false;
+        w->count = count;
+        w->room = places;
+    }
+    return 2 * (w->n + 1) <= w->n_slots || rehash(w);
+}
+
+int32_t sru_words_count(struct sru_words *w, struct sru_word word, uint64_t times)
+{
+    int32_t i = sru_words_find(w, word);
+
+    if (i < 0) {
+        if (!make_room(w, word.size))
+            return -1;
+        char *mine = w->text + w->at[w->n];
+        for (size_t k = 0; k < word.size; k++)
+            mine[k] = (char)folded(w, word.text[k]);
+        mine[word.size] = '\0';
+        w->slots[slot_of(w, word)] = (uint32_t)w->n + 1;
+        w->count[w->n] = 0;
+        w->at[w->n + 1] = w->at[w->n] + word.size + 1;
+        i = (int32_t)w->n++;
+    }
+    w->count[i] += times;
+    return i;
+}
+
+sru_status sru_words_count_text(struct sru_words *w, const char *text, size_t size, struct sru_error *err)
+{
+    struct sru_word_reader r = { .text = text, .size = size };
+    struct sru_word word;
+
+    while (sru_word_next(&r, &word))
+        if (sru_words_count(w, word, 1) < 0)
+            return sru_fail(err, SRU_ENOMEM, "out of memory for a vocabulary of more than %zu words", w->n);
+    return SRU_OK;
+}
+
+/* ---- By frequency ----------------------------------------------------------------------------- */
+
+struct ranked {
+    uint64_t count;
+    size_t   i;
+};
+
+static int more_frequent(const void *a, const void *b)
+{
+    const struct ranked *x = a, *y = b;
+
+    if (x->count != y->count)
+        return x->count > y->count ? -1 : 1;
+    return x->i < y->i ? -1 : 1;
+}
+
+static struct sru_word word_of(const struct sru_words *w, size_t i)
+{
+    return (struct sru_word){ w->text + w->at[i], w->at[i + 1] - w->at[i] - 1 };
+}
+
+/* Words and SRU_UNK in order: the first `kept` of n ranked ones, and what the others are together. */
+static bool fill(const struct sru_words *counted, const struct ranked *r, size_t kept, uint64_t others, struct sru_words *v)
+{
+    const struct sru_word eos = { SRU_EOS, strlen(SRU_EOS) }, unk = { SRU_UNK, strlen(SRU_UNK) };
+    const int32_t i = sru_words_find(counted, eos);
+    bool ok = sru_words_count(v, eos, i >= 0 ? counted->count[i] : 0) >= 0;
+
+    for (size_t k = 0; k < kept && ok; k++) {
+        if (others > 0 && r[k].count < others) {
+            ok = sru_words_count(v, unk, others) >= 0;
+            others = 0;
+        }
+        ok = ok && sru_words_count(v, word_of(counted, r[k].i), r[k].count) >= 0;
+    }
+    return ok && (others == 0 || sru_words_count(v, unk, others) >= 0);
+}
+
+sru_status sru_words_rank(const struct sru_words *counted, uint64_t min_count, size_t most, struct sru_words *v, struct sru_error *err)
+{
+    struct ranked *r = malloc((counted->n + 1) * sizeof *r);
+    const struct sru_word eos = { SRU_EOS, strlen(SRU_EOS) }, unk = { SRU_UNK, strlen(SRU_UNK) };
+    const int32_t end = sru_words_find(counted, eos), unknown = sru_words_find(counted, unk);
+    size_t n = 0, kept = 0;
+    uint64_t others = 0;
+
+    *v = (struct sru_words){ .lower = counted->lower };
+    for (size_t i = 0; i < counted->n && r; i++)
+        if ((int32_t)i != end)
+            r[n++] = (struct ranked){ counted->count[i], i };
+    if (r)
+        qsort(r, n, sizeof *r, more_frequent);
+    while (kept < n && r && r[kept].count >= min_count)
+        kept++;
+    if (most > 0 && kept + 1 + (kept < n) > most)
+        kept = most > 2 ? most - 2 : 0;   /* besides the end of a line, and what stands for those that are left out */
+    for (size_t k = kept; k < n && r; k++)
+        others += r[k].count;
+    if (others > 0 && unknown >= 0) {     /* a text that has some already */
+        size_t at = 0;
+        while (at < kept && r[at].i != (size_t)unknown)
+            at++;
+        if (at < kept) {
+            others += r[at].count;
+            memmove(r + at, r + at + 1, (--kept - at) * sizeof *r);
+        }
+    }
+    const bool ok = r && fill(counted, r, kept, others, v);
+    free(r);
+    if (ok)
+        return SRU_OK;
+    sru_words_close(v);
+    return sru_fail(err, SRU_ENOMEM, "out of memory to rank %zu words", counted->n);
+}

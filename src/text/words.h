@@ -1,0 +1,64 @@
+/* Words: how a text falls into them, and vocabularies of them by frequency. */
+#ifndef SRU_TEXT_WORDS_H
+#define SRU_TEXT_WORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/error.h"
+
+/* ---- A text's words ----------------------------------------------------------------------- */
+
+/*
+ * Words are what white space parts (Unicode's, as Python's str.split has it), and every line ends with SRU_EOS, whatever ends it and
+ * the last one even where nothing does.  Any bytes: what is not UTF-8 is not white space.
+ */
+#define SRU_EOS "<eos>"
+#define SRU_UNK "<unk>"
+
+struct sru_word {
+    const char *text;      /* SRU_EOS's own, or in the text: it does not end with 0 */
+    size_t size;
+};
+
+/* Where the next word of a text is looked for; zero but for the text. */
+struct sru_word_reader {
+    const char *text;
+    size_t size, at;
+    bool inside;           /* a line, whose end is to come */
+};
+
+/* false: there are no more. */
+bool sru_word_next(struct sru_word_reader *r, struct sru_word *word);
+
+/* ---- Vocabularies ---------------------------------------------------------------------------- */
+
+/* Distinct words by number.  Word i is text + at[i], and ends with 0; at[i+1] - at[i] - 1 bytes. */
+struct sru_words {
+    size_t  n, room;
+    char   *text;
+    size_t  text_room, *at;    /* [n+1] */
+    uint64_t *count;           /* [n] how often each was counted */
+    uint32_t *slots;           /* hash table: number + 1, or 0 */
+    size_t  n_slots;           /* a power of two, more than n */
+    bool    lower;             /* A-Z are counted and found as a-z */
+};
+
+void sru_words_close(struct sru_words *w);
+/* The number of a word, or -1.  `size` may be any. */
+int32_t sru_words_find(const struct sru_words *w, struct sru_word word);
+/* The same, and where it is new its number is that of the next; `times` are counted.  -1: out of memory, or too many for a number. */
+int32_t sru_words_count(struct sru_words *w, struct sru_word word, uint64_t times);
+/* Count all of a text's words.  SRU_ENOMEM. */
+sru_status sru_words_count_text(struct sru_words *w, const char *text, size_t size, struct sru_error *err);
+
+/*
+ * The vocabulary of what was counted: SRU_EOS, then the most frequent first, and of words as frequent the one that came first (the
+ * reference's order).  Where words seen less than min_count times, or more than `most` words (0: any number), are left out, SRU_UNK
+ * stands for them, as frequent as they are together.
+ * @param v  to be closed.  SRU_ENOMEM.
+ */
+sru_status sru_words_rank(const struct sru_words *counted, uint64_t min_count, size_t most, struct sru_words *v, struct sru_error *err);
+
+#endif
