@@ -8,7 +8,7 @@ enum { THREADS = 256, BLOCKS = 1024, ROUNDS = 3, TIMES = 4 };
 
 /* Random operands of one product, and its result. */
 struct trial {
-    char  *memory, *a, *b, *c;
+    char  *a, *b, *c;           /* one allocation, which begins with a */
     size_t c_bytes;
     unsigned long long *hash;
     cudaEvent_t from, to;
@@ -52,11 +52,8 @@ static bool trial_open(struct trial *t, struct sru_cuda *cuda, const struct sru_
     const size_t a_bytes = sru_round_up(a * act, 256), b_bytes = sru_round_up(b * act, 256);
 
     t->c_bytes = sru_round_up(span(k->m, k->n, k->ldc, k->batch, k->c_stride) * (k->c_f32 ? sizeof(float) : act), 256);
-    if (cudaMalloc(&t->memory, a_bytes + b_bytes + t->c_bytes + 256) != cudaSuccess) {
-        cudaGetLastError();   /* it would be taken for a launch's */
+    if (!(t->a = (char *)cuda->dev.ops->alloc(&cuda->dev, a_bytes + b_bytes + t->c_bytes + 256)))
         return false;
-    }
-    t->a = t->memory;
     t->b = t->a + a_bytes;
     t->c = t->b + b_bytes;
     t->hash = (unsigned long long *)(t->c + t->c_bytes);
@@ -66,13 +63,13 @@ static bool trial_open(struct trial *t, struct sru_cuda *cuda, const struct sru_
     return !cudaEventCreate(&t->from) && !cudaEventCreate(&t->to);
 }
 
-static void trial_close(struct trial *t)
+static void trial_close(struct trial *t, struct sru_cuda *cuda)
 {
     if (t->from)
         cudaEventDestroy(t->from);
     if (t->to)
         cudaEventDestroy(t->to);
-    cudaFree(t->memory);
+    cuda->dev.ops->release(&cuda->dev, t->a);
 }
 
 /* The bits of the product, in a word; false where the algorithm does not run. */
@@ -136,7 +133,7 @@ cublasLtMatmulAlgo_t sru_cuda_fastest(struct sru_cuda *cuda, const struct sru_cu
     if (n > 1 && flops >= WORTH && recording == cudaStreamCaptureStatusNone) {
         if (trial_open(&t, cuda, k))
             best = fastest(&t, cuda, call, r, n);
-        trial_close(&t);
+        trial_close(&t, cuda);
     }
     return r[best].algo;
 }

@@ -27,11 +27,9 @@ template <typename A> __global__ static void embed_groups(embed_args<A> s)
     A *y = s.rows.row(n, s.T, s.d);
 
     for (size_t g = threadIdx.x; g < s.d / SRU_GROUP; g += blockDim.x) {
-        const sru_four<float> four[2] = { sru_read_four(e + 4 * g), sru_read_four(e + s.d / 2 + 4 * g) };
         float x[SRU_GROUP];
 
-        for (int i = 0; i < SRU_GROUP; i++)
-            x[i] = sru_element(four, i);
+        sru_read_group(e, g, s.d, x);
         sru_mask_group(s.mask, n, g, s.d, x);
         sru_write_group(y, g, s.d, x);
     }

@@ -45,6 +45,15 @@ __device__ inline void sru_write_four(__nv_bfloat16 *p, const float *x)
     *(uint2 *)p = four.all;
 }
 
+/* Group g of a row of `cols` columns. */
+template <typename A> __device__ inline void sru_read_group(const A *p, size_t g, size_t cols, float (&x)[SRU_GROUP])
+{
+    const sru_four<A> four[2] = { sru_read_four(p + 4 * g), sru_read_four(p + cols / 2 + 4 * g) };
+
+    for (int i = 0; i < SRU_GROUP; i++)
+        x[i] = sru_element(four, i);
+}
+
 /* The random words of a group, and with them the factor of its element i; both for masks that are on and not given. */
 __device__ inline void sru_group_words(const struct sru_cuda_mask &m, size_t row, size_t g, size_t cols, uint32_t c[4])
 {

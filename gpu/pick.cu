@@ -27,14 +27,6 @@ template <typename A> __device__ static path<A> path_of(const pick_args<A> &s, s
     return { s.scatter ? mine : outer, s.scatter ? outer : mine, row };
 }
 
-template <typename A> __device__ static void read_group(const A *p, size_t g, size_t cols, float (&x)[SRU_GROUP])
-{
-    const sru_four<A> four[2] = { sru_read_four(p + 4 * g), sru_read_four(p + cols / 2 + 4 * g) };
-
-    for (int i = 0; i < SRU_GROUP; i++)
-        x[i] = sru_element(four, i);
-}
-
 template <typename A> __global__ static void move_groups(pick_args<A> s)
 {
     const path<A> k = path_of(s, blockIdx.x);
@@ -42,10 +34,10 @@ template <typename A> __global__ static void move_groups(pick_args<A> s)
     for (size_t g = threadIdx.x; g < s.cols / SRU_GROUP; g += blockDim.x) {
         float x[SRU_GROUP], old[SRU_GROUP];
 
-        read_group(k.from, g, s.cols, x);
+        sru_read_group(k.from, g, s.cols, x);
         sru_mask_group(s.mask, k.row, g, s.cols, x);
         if (s.add) {
-            read_group<A>(k.to, g, s.cols, old);
+            sru_read_group<A>(k.to, g, s.cols, old);
             for (int i = 0; i < SRU_GROUP; i++)
                 x[i] += old[i];
         }

@@ -52,11 +52,9 @@ size_t sru_cuda_predict_work(const struct sru_cuda *cuda, const struct sru_shape
 /* to = mask * from, of group g of row n. */
 template <typename A> __device__ static void move_group(const struct sru_cuda_mask &m, size_t n, size_t g, size_t d, const A *from, A *to)
 {
-    const sru_four<A> four[2] = { sru_read_four(from + 4 * g), sru_read_four(from + d / 2 + 4 * g) };
     float x[SRU_GROUP];
 
-    for (int i = 0; i < SRU_GROUP; i++)
-        x[i] = sru_element(four, i);
+    sru_read_group(from, g, d, x);
     sru_mask_group(m, n, g, d, x);
     sru_write_group(to, g, d, x);
 }
