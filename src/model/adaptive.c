@@ -8,15 +8,6 @@
 
 /* ---- Grouping ---------------------------------------------------------------------------------- */
 
-static size_t cluster_of(const struct sru_config *c, size_t token)
-{
-    size_t i = 0;
-
-    while (i < c->n_cutoffs && token >= c->cutoffs[i])
-        i++;
-    return i;
-}
-
 enum { LEAST = 64 };   /* rows, and what they are a multiple of */
 
 /* Eight sizes from one power of two to the next. */
@@ -46,26 +37,31 @@ static void group(const struct sru_config *c, size_t n, const int32_t *tokens, i
         count[tokens[i]]++;
     for (size_t k = 0, from = 0; k <= c->n_cutoffs; k++) {
         const struct sru_cluster_sizes sizes = sru_config_cluster(c, k);
+        struct sru_members *m = &members[k];
 
-        members[k].from = from;
-        for (size_t v = sizes.from; v < sizes.from + sizes.n; v++) {   /* counts to places */
-            const size_t many = (size_t)count[v];
+        m->from = from;
+        for (size_t v = 0; v < sizes.n; v++) {   /* counts to places */
+            const size_t end = from + (size_t)count[sizes.from + v];
 
-            count[v] = (int32_t)from;
-            from += many;
+            count[sizes.from + v] = (int32_t)from;
+            while (from < end)
+                ids[from++] = (int32_t)v;
         }
-        members[k].n = from - members[k].from;
-        members[k].rows = sru_adaptive_rows(members[k].n);
-        for (size_t i = from; i < members[k].from + members[k].rows; i++)
-            ids[i] = -1;
-        from = members[k].from + members[k].rows;
+        m->n = from - m->from;
+        m->rows = sru_adaptive_rows(m->n);
+        while (from < m->from + m->rows)
+            ids[from++] = -1;
     }
-    for (size_t i = 0; i < n; i++) {
-        const int32_t to = count[tokens[i]]++;
+    for (size_t i = 0; i < n; i++)
+        at[count[tokens[i]]++] = (int32_t)i;
+}
 
-        at[to] = (int32_t)i;
-        ids[to] = tokens[i] - (int32_t)sru_config_cluster(c, cluster_of(c, (size_t)tokens[i])).from;
-    }
+/* What the head is to say at each position: a word of its own, or another cluster, the last of which it scores first. */
+static void head_targets(const struct sru_config *c, const struct sru_members *members, const int32_t *at, const int32_t *ids, int32_t *head)
+{
+    for (size_t k = 0; k <= c->n_cutoffs; k++)
+        for (size_t i = members[k].from; i < members[k].from + members[k].n; i++)
+            head[at[i]] = k == 0 ? ids[i] : (int32_t)(c->cutoffs[0] + c->n_cutoffs - k);
 }
 
 void sru_adaptive_feed(struct sru_net *net, size_t t, const int32_t *tokens, const int32_t *targets)
@@ -82,11 +78,7 @@ void sru_adaptive_feed(struct sru_net *net, size_t t, const int32_t *tokens, con
     if (!targets)
         return;
     group(c, n, targets, count, a->out, at, ids);
-    for (size_t i = 0; i < n; i++) {   /* the head scores the last cluster first */
-        const size_t k = cluster_of(c, (size_t)targets[i]);
-
-        head[i] = k == 0 ? targets[i] : (int32_t)(c->cutoffs[0] + c->n_cutoffs - k);
-    }
+    head_targets(c, a->out, at, ids, head);
     dev->ops->put(dev, a->out_at, at, bytes);
     dev->ops->put(dev, a->out_ids, ids, bytes);
     dev->ops->put(dev, net->targets, head, n * sizeof *head);
@@ -210,10 +202,10 @@ static void score(const struct part *k, size_t n, struct sru_rows x, struct sru_
 {
     const struct sru_adaptive *a = &k->net->adaptive;
     const struct sru_ops *ops = k->dev->ops;
-    const bool head = k->i == 0;
+    const size_t B = k->i == 0 ? k->net->B : 1;   /* the head's rows are the streams' */
     const struct sru_linear narrow = {
-        .B = head ? k->net->B : 1, .rows = head ? k->t : n, .in = k->d, .out = k->e, .w = k->out_proj, .x = x, .dx = dx,
-        .y = { a->small, (head ? k->t : n) * k->e }, .dy = { a->dsmall, (head ? k->t : n) * k->e },
+        .B = B, .rows = n / B, .in = k->d, .out = k->e, .w = k->out_proj, .x = x, .dx = dx, .y = dense(a->small, n / B, k->e),
+        .dy = dense(a->dsmall, n / B, k->e),
     };
     const struct sru_predict p = {
         .B = 1, .T = n, .d = k->e, .V = k->p->rows, .h = dense(a->small, n, k->e), .dh = dense(a->dsmall, n, k->e), .w = k->table,

@@ -347,7 +347,7 @@ static struct sru_embed embedding(const struct sru_net *net, size_t t)
     };
 }
 
-static struct sru_predict prediction(const struct sru_net *net, size_t t)
+static struct sru_predict prediction(const struct sru_net *net, size_t t, const int32_t *targets, float factor)
 {
     const struct sru_lm *lm = net->lm;
     const size_t d = lm->config.n_d;
@@ -355,9 +355,64 @@ static struct sru_predict prediction(const struct sru_net *net, size_t t)
     return (struct sru_predict){
         .B = net->B, .T = t, .d = d, .V = lm->config.vocab, .h = { net->out, net->T * d }, .dh = { net->dh, net->T * d },
         .w = sru_lm_matrix(lm, SRU_MATRICES * lm->config.depth), .bias = sru_lm_weight(lm, lm->params.out_b),
-        .nll = net->nll, .logits = net->logits,
+        .nll = net->nll, .logits = net->logits, .targets = targets, .factor = factor,
         .mask = sru_net_mask(net, 0, SRU_SITE_OUTPUT, lm->config.dropout, net->given ? net->given->output : NULL),
     };
+}
+
+static bool is_adaptive(const struct sru_net *net)
+{
+    return net->lm->params.n_clusters > 0;
+}
+
+static void embed(struct sru_net *net, size_t t)
+{
+    struct sru_dev *dev = net->lm->dev;
+
+    if (is_adaptive(net)) {
+        sru_adaptive_embed(net, t, input_of(net, 0));
+        return;
+    }
+    const struct sru_embed e = embedding(net, t);
+    dev->ops->embed(dev, &e);
+}
+
+static void embed_back(struct sru_net *net)
+{
+    struct sru_dev *dev = net->lm->dev;
+
+    if (is_adaptive(net)) {
+        sru_adaptive_embed_back(net);
+        return;
+    }
+    const struct sru_embed e = embedding(net, net->T);
+    dev->ops->embed_back(dev, &e);
+}
+
+/* Losses where there are targets, and logits where they were asked for. */
+static void predict(struct sru_net *net, size_t t, const int32_t *targets)
+{
+    struct sru_dev *dev = net->lm->dev;
+
+    if (is_adaptive(net)) {
+        if (targets)
+            sru_adaptive_predict(net, t, false, 0);
+        return;
+    }
+    const struct sru_predict p = prediction(net, t, targets, 0);
+    dev->ops->predict(dev, &p);
+}
+
+static void predict_back(struct sru_net *net, float factor)
+{
+    struct sru_dev *dev = net->lm->dev;
+
+    if (is_adaptive(net)) {
+        sru_adaptive_predict(net, net->T, true, factor);
+        return;
+    }
+    const struct sru_predict p = prediction(net, net->T, net->targets, factor);
+    dev->ops->predict_back(dev, &p);
 }
 
 void sru_net_feed(struct sru_net *net, size_t t, const int32_t *tokens, const int32_t *targets)
@@ -365,7 +420,7 @@ void sru_net_feed(struct sru_net *net, size_t t, const int32_t *tokens, const in
     struct sru_dev *dev = net->lm->dev;
     const size_t bytes = net->B * t * sizeof *tokens;
 
-    if (net->lm->params.n_clusters > 0) {
+    if (is_adaptive(net)) {
         sru_adaptive_feed(net, t, tokens, targets);
         return;
     }
@@ -376,16 +431,9 @@ void sru_net_feed(struct sru_net *net, size_t t, const int32_t *tokens, const in
 
 static void forward(struct sru_net *net, size_t t)
 {
-    struct sru_dev *dev = net->lm->dev;
-
     sru_lm_prepare(net->lm);
     advance(net);
-    if (net->lm->params.n_clusters > 0) {
-        sru_adaptive_embed(net, t, input_of(net, 0));
-    } else {
-        const struct sru_embed e = embedding(net, t);
-        dev->ops->embed(dev, &e);
-    }
+    embed(net, t);
     for (size_t i = 0; i < net->lm->config.depth; i++)
         sru_layer_forward(net, i, t, input_of(net, i + 1));
     net->last = t;
@@ -405,48 +453,24 @@ static sru_status finish(struct sru_net *net, size_t t, float *nll, struct sru_e
 sru_status sru_net_read(struct sru_net *net, size_t t, const int32_t *tokens, const int32_t *targets, float *nll,
                         struct sru_error *err)
 {
-    struct sru_dev *dev = net->lm->dev;
-
     sru_net_feed(net, t, tokens, targets);
     forward(net, t);
-    if (net->lm->params.n_clusters == 0) {
-        struct sru_predict p = prediction(net, t);
-        p.targets = targets ? net->targets : NULL;
-        dev->ops->predict(dev, &p);
-    } else if (targets) {
-        sru_adaptive_predict(net, t, false, 0);
-    }
+    predict(net, t, targets ? net->targets : NULL);
     return finish(net, t, targets ? nll : NULL, err);
 }
 
 bool sru_net_is_steady(const struct sru_net *net)
 {
-    return net->present == net->M && net->last == net->T && net->lm->params.n_clusters == 0;   /* whose sizes differ each time */
+    return net->present == net->M && net->last == net->T && !is_adaptive(net);   /* whose sizes differ each time */
 }
 
 void sru_net_queue(struct sru_net *net, float factor)
 {
-    struct sru_dev *dev = net->lm->dev;
-
-    const bool adaptive = net->lm->params.n_clusters > 0;
-
     forward(net, net->T);
-    if (adaptive) {
-        sru_adaptive_predict(net, net->T, true, factor);
-    } else {
-        struct sru_predict p = prediction(net, net->T);
-        p.targets = net->targets;
-        p.factor = factor;
-        dev->ops->predict_back(dev, &p);
-    }
+    predict_back(net, factor);
     for (size_t i = net->lm->config.depth; i-- > 0;)
         sru_layer_backward(net, i);
-    if (adaptive) {
-        sru_adaptive_embed_back(net);
-    } else {
-        const struct sru_embed e = embedding(net, net->T);
-        dev->ops->embed_back(dev, &e);
-    }
+    embed_back(net);
 }
 
 sru_status sru_net_train(struct sru_net *net, const int32_t *tokens, const int32_t *targets, float factor, float *nll,

@@ -7,6 +7,8 @@
 #include "src/size.h"
 #include "src/text/words.h"
 
+static const struct sru_word end_of_line = { SRU_EOS, sizeof SRU_EOS - 1 }, unknown = { SRU_UNK, sizeof SRU_UNK - 1 };
+
 /* ---- A text's words ----------------------------------------------------------------------- */
 
 /* Bytes of the white space that a text of n bytes begins with: one character of it, or 0. */
@@ -38,11 +40,11 @@ bool sru_word_next(struct sru_word_reader *r, struct sru_word *word)
             continue;
         r->at++;
         r->inside = false;
-        *word = (struct sru_word){ SRU_EOS, strlen(SRU_EOS) };
+        *word = end_of_line;
         return true;
     }
     if (r->at == r->size) {
-        *word = (struct sru_word){ SRU_EOS, strlen(SRU_EOS) };
+        *word = end_of_line;
         const bool last = r->inside;
         r->inside = false;
         return last;
@@ -70,14 +72,19 @@ static unsigned char folded(const struct sru_words *w, char c)
     return (unsigned char)(w->lower && c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
 }
 
+static struct sru_word word_of(const struct sru_words *w, size_t i)
+{
+    return (struct sru_word){ w->text + w->at[i], w->at[i + 1] - w->at[i] - 1 };
+}
+
 static bool same(const struct sru_words *w, size_t i, struct sru_word word)
 {
-    const char *mine = w->text + w->at[i];
+    const struct sru_word mine = word_of(w, i);
 
-    if (w->at[i + 1] - w->at[i] - 1 != word.size)
+    if (mine.size != word.size)
         return false;
     for (size_t k = 0; k < word.size; k++)
-        if ((unsigned char)mine[k] != folded(w, word.text[k]))
+        if ((unsigned char)mine.text[k] != folded(w, word.text[k]))
             return false;
     return true;
 }
@@ -109,7 +116,7 @@ static bool rehash(struct sru_words *w)
     if (!(more.slots = calloc(more.n_slots, sizeof *more.slots)))
         return false;
     for (size_t i = 0; i < w->n; i++)
-        more.slots[slot_of(&more, (struct sru_word){ w->text + w->at[i], w->at[i + 1] - w->at[i] - 1 })] = (uint32_t)i + 1;
+        more.slots[slot_of(&more, word_of(w, i))] = (uint32_t)i + 1;
     free(w->slots);
     *w = more;
     return true;
@@ -199,33 +206,26 @@ static int more_frequent(const void *a, const void *b)
     return x->i < y->i ? -1 : 1;
 }
 
-static struct sru_word word_of(const struct sru_words *w, size_t i)
-{
-    return (struct sru_word){ w->text + w->at[i], w->at[i + 1] - w->at[i] - 1 };
-}
-
 /* Words and SRU_UNK in order: the first `kept` of n ranked ones, and what the others are together. */
 static bool fill(const struct sru_words *counted, const struct ranked *r, size_t kept, uint64_t others, struct sru_words *v)
 {
-    const struct sru_word eos = { SRU_EOS, strlen(SRU_EOS) }, unk = { SRU_UNK, strlen(SRU_UNK) };
-    const int32_t i = sru_words_find(counted, eos);
-    bool ok = sru_words_count(v, eos, i >= 0 ? counted->count[i] : 0) >= 0;
+    const int32_t i = sru_words_find(counted, end_of_line);
+    bool ok = sru_words_count(v, end_of_line, i >= 0 ? counted->count[i] : 0) >= 0;
 
     for (size_t k = 0; k < kept && ok; k++) {
         if (others > 0 && r[k].count < others) {
-            ok = sru_words_count(v, unk, others) >= 0;
+            ok = sru_words_count(v, unknown, others) >= 0;
             others = 0;
         }
         ok = ok && sru_words_count(v, word_of(counted, r[k].i), r[k].count) >= 0;
     }
-    return ok && (others == 0 || sru_words_count(v, unk, others) >= 0);
+    return ok && (others == 0 || sru_words_count(v, unknown, others) >= 0);
 }
 
 sru_status sru_words_rank(const struct sru_words *counted, uint64_t min_count, size_t most, struct sru_words *v, struct sru_error *err)
 {
     struct ranked *r = malloc((counted->n + 1) * sizeof *r);
-    const struct sru_word eos = { SRU_EOS, strlen(SRU_EOS) }, unk = { SRU_UNK, strlen(SRU_UNK) };
-    const int32_t end = sru_words_find(counted, eos), unknown = sru_words_find(counted, unk);
+    const int32_t end = sru_words_find(counted, end_of_line), had = sru_words_find(counted, unknown);
     size_t n = 0, kept = 0;
     uint64_t others = 0;
 
@@ -241,9 +241,9 @@ sru_status sru_words_rank(const struct sru_words *counted, uint64_t min_count, s
         kept = most > 2 ? most - 2 : 0;   /* besides the end of a line, and what stands for those that are left out */
     for (size_t k = kept; k < n && r; k++)
         others += r[k].count;
-    if (others > 0 && unknown >= 0) {     /* a text that has some already */
+    if (others > 0 && had >= 0) {     /* a text that has some already */
         size_t at = 0;
-        while (at < kept && r[at].i != (size_t)unknown)
+        while (at < kept && r[at].i != (size_t)had)
             at++;
         if (at < kept) {
             others += r[at].count;

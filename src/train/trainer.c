@@ -131,7 +131,6 @@ static void queue(struct sru_trainer *t)
         .N = N, .n = t->lm->params.arena, .nll = t->net.nll, .g = t->lm->g, .largest = t->clip, .gauge = t->gauge,
     };
 
-    t->lm->prepared = false;
     sru_net_queue(&t->net, 1.0f / (float)N);
     dev->ops->measure(dev, &measure);
     update_all(t);
@@ -146,6 +145,7 @@ static void queue_or_replay(struct sru_trainer *t)
         queue(t);
     } else if (!t->record || !dev->ops->replay(dev, t->record)) {
         dev->ops->forget(dev, t->record);
+        t->lm->prepared = false;   /* to be done in every step, though an evaluation may have done it before this one */
         dev->ops->record(dev);
         queue(t);
         t->record = dev->ops->recorded(dev);
