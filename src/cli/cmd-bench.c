@@ -33,8 +33,8 @@ static sru_status find_preset(const char *name, const struct settings *s, struct
     struct sru_optimizer optimizer;
     struct sru_params params;
 
-    if (s->optimizer && !sru_optimizer_parse(s->optimizer, &optimizer))
-        return sru_fail(err, SRU_EINVAL, "option '--optimizer': '%.40s' is none: give adamw, muon or radam", s->optimizer);
+    if (s->optimizer && sru_train_optimizer(s->optimizer, &optimizer, err))
+        return SRU_EINVAL;
     if (!sru_train_preset(name, &o))
         return sru_fail(err, SRU_EINVAL, "no preset is named '%.60s': there are %s", name, sru_preset_names);
     *m = (struct sru_bench_model){ .name = name, .config = o.config, .optimizer = s->optimizer ? s->optimizer : o.optimizer };

@@ -121,6 +121,12 @@ bool sru_train_preset(const char *name, struct sru_train_options *o)
     return false;
 }
 
+sru_status sru_train_optimizer(const char *name, struct sru_optimizer *o, struct sru_error *err)
+{
+    return sru_optimizer_parse(name, o) ? SRU_OK
+        : sru_fail(err, SRU_EINVAL, "option '--optimizer': '%.40s' is none: give adamw, muon or radam", name);
+}
+
 /* ---- The command line ------------------------------------------------------------------------------- */
 
 /* The settings in the checkpoint of the run in `out`. */
@@ -248,8 +254,8 @@ sru_status sru_train_settings(const struct sru_train_options *o, struct sru_run_
         return sru_fail(err, SRU_EINVAL, "--test needs --valid: both texts stand beside --data, or both are parts of it");
     if (!sru_split_parse(o->split, s->split))
         return sru_fail(err, SRU_EINVAL, "option '--split': '%.40s' is not percentages such as 90/5/5 or 90/10", o->split);
-    if (!sru_optimizer_parse(o->optimizer, &s->optimizer))
-        return sru_fail(err, SRU_EINVAL, "option '--optimizer': '%.40s' is none: give adamw, muon or radam", o->optimizer);
+    if (sru_train_optimizer(o->optimizer, &s->optimizer, err))
+        return SRU_EINVAL;
     s->optimizer.weight_decay = o->weight_decay;
     s->optimizer.beta1 = o->beta1;
     s->optimizer.eps = o->eps;

@@ -25,6 +25,9 @@ extern const char sru_preset_names[];
 /* Defaults with a preset's sizes and rates; false for an unknown one. */
 bool sru_train_preset(const char *name, struct sru_train_options *o);
 
+/* The optimizer that --optimizer names; SRU_EINVAL. */
+sru_status sru_train_optimizer(const char *name, struct sru_optimizer *o, struct sru_error *err);
+
 /*
  * The command line, over the preset's values or, with --resume, over those that the run's checkpoint remembers.
  * @return SRU_EINVAL: the command line is wrong; else a file is.  Close in either case.
