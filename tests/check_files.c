@@ -13,11 +13,12 @@
 #include "src/io/safetensors.h"
 #include "tests/support.h"
 
-static char directory[] = "/tmp/check_files.XXXXXX";
+static char directory[32];
 static char path[sizeof directory + 16];
 
 static void setup(void)
 {
+    strcpy(directory, "/tmp/check_files.XXXXXX");   /* anew for each test: they may share a process */
     ck_assert_ptr_nonnull(mkdtemp(directory));
     sprintf(path, "%s/x", directory);
 }

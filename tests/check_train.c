@@ -76,11 +76,12 @@ END_TEST
 
 enum { SETTINGS = 12 };
 static json_t *stored[SETTINGS];   /* of the settings made so far */
-static char directory[] = "/tmp/check_train.XXXXXX";
+static char directory[32];
 static char data[64];
 
 static void setup(void)
 {
+    strcpy(directory, "/tmp/check_train.XXXXXX");   /* anew for each test: they may share a process */
     ck_assert_ptr_nonnull(mkdtemp(directory));
     sprintf(data, "%s/data", directory);
     FILE *f = fopen(data, "w");
@@ -93,8 +94,10 @@ static void teardown(void)
 {
     char command[128];
 
-    for (int i = 0; i < SETTINGS; i++)
+    for (int i = 0; i < SETTINGS; i++) {
         json_decref(stored[i]);
+        stored[i] = NULL;
+    }
     sprintf(command, "rm -r %s", directory);
     ck_assert_int_eq(system(command), 0);
 }
