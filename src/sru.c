@@ -27,6 +27,7 @@ static sru_status fill(struct sru_model *m, const char *path, struct sru_error *
     if (status || (status = sru_model_file_open(&f, path, err)))
         return status;
     m->vocab = f.vocab;
+    f.vocab = (struct sru_vocab){ 0 };
     if (!(status = sru_lm_open(&m->lm, &f.config, m->dev, SRU_USE_DECODE, err)))
         status = sru_model_file_weights(&f, &m->lm, err);
     sru_model_file_close(&f);
@@ -53,6 +54,7 @@ void sru_model_close(struct sru_model *m)
     if (!m)
         return;
     sru_lm_close(&m->lm);
+    sru_vocab_close(&m->vocab);
     sru_dev_close(m->dev);
     free(m);
 }

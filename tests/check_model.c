@@ -178,9 +178,7 @@ END_TEST
 static void come_back(const struct sru_config *c)
 {
     char path[] = "/tmp/check_model.XXXXXX";
-    char letters[] = "abcdefghijklmnopqrstuvw";
-    const struct sru_text text = { letters, 23 };
-    const struct sru_vocab v = sru_vocab_of(&text, 1);
+    const struct sru_vocab v = vocab_of("abcdefghijklmnopqrstuvw", 23);
     struct sru_model_file f;
     struct sru_lm a, b;
     struct sru_dev *dev;

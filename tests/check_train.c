@@ -127,7 +127,7 @@ static struct sru_run_settings settings(const char *name)
     static char out[SETTINGS][64];
     static int n;
     struct sru_run_settings s = {
-        .data = data, .split = { 90, 5, 5 }, .out = out[n], .seed = 5, .batch = 3, .unroll = 16, .lr = 5e-3, .muon_lr = 0.02, .warmup = 0.1, .clip = 1,
+        .sources = { { data }, { 90, 5, 5 } }, .out = out[n], .seed = 5, .batch = 3, .unroll = 16, .lr = 5e-3, .muon_lr = 0.02, .warmup = 0.1, .clip = 1,
         .steps = 60, .evaluations = 4, .log_every = 7, .save_every = 1e9, .stored = stored[n] = json_object(),
         .config = { .n_d = 40, .n_proj = 12, .depth = 3, .heads = 2, .attn_every_n_layers = 2, .attn_layer_norm = true,
                     .highway_bias = -2, .dropout = 0.1, .attn_dropout = 0.1, .window = 32 },
@@ -323,10 +323,10 @@ START_TEST(what_can_go_wrong)
     s.resume = true;
     ck_assert_int_eq(go(&s, NULL, NULL, &err), SRU_EIO);      /* nothing to resume */
     s.resume = false;
-    s.data = "/nowhere";
+    s.sources.path[SRU_TRAIN] = "/nowhere";
     ck_assert_int_eq(go(&s, NULL, NULL, &err), SRU_EIO);
     ck_assert_int_ne(access(s.out, F_OK), 0);                 /* and no directory made */
-    s.data = data, s.batch = 100000;
+    s.sources.path[SRU_TRAIN] = data, s.batch = 100000;
     ck_assert_int_eq(go(&s, NULL, NULL, &err), SRU_EFORMAT);
     ck_assert_ptr_nonnull(strstr(err.message, "too short"));
     s.batch = 3;

@@ -352,3 +352,12 @@ float *unpadded(struct sru_dev *dev, struct sru_rows r, size_t B, size_t T, size
     free(host);
     return out;
 }
+
+struct sru_vocab vocab_of(const char *text, size_t size)
+{
+    bool seen[256] = { false };
+
+    for (size_t i = 0; i < size; i++)
+        seen[(unsigned char)text[i]] = true;
+    return sru_vocab_of_bytes(seen);
+}

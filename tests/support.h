@@ -7,6 +7,7 @@
 
 #include "src/io/safetensors.h"
 #include "src/ops.h"
+#include "src/text/vocab.h"
 
 /* Run one suite; the exit code of the program. */
 int run_suite(Suite *s);
@@ -70,5 +71,8 @@ float *from_device(struct sru_dev *dev, const float *p, size_t n);
 struct sru_rows padded(struct sru_dev *dev, const double *x, size_t B, size_t T, size_t cols, size_t pad);
 /* The rows as a dense array; fails where a pad was written to. */
 float *unpadded(struct sru_dev *dev, struct sru_rows r, size_t B, size_t T, size_t cols);
+
+/* The vocabulary of a text's bytes. */
+struct sru_vocab vocab_of(const char *text, size_t size);
 
 #endif

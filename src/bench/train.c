@@ -2,12 +2,13 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/bench/bench.h"
 #include "src/clock.h"
 #include "src/train/trainer.h"
 
-enum { SEGMENTS = 4, VOCABULARY = 256, BEFORE = 3 /* steps until the memory is full, and a step recorded */ };
+enum { SEGMENTS = 4, BEFORE = 3 /* steps until the memory is full, and a step recorded */ };
 #define RATE 1e-4   /* so small that no number of steps diverges; a step costs the same at every rate */
 
 struct bench {
@@ -20,16 +21,17 @@ struct bench {
 static sru_status open_text(struct bench *b, const struct sru_bench_model *m, struct sru_streams *streams, struct sru_error *err)
 {
     const size_t size = SEGMENTS * m->B * m->T + 1;
+    bool all[256];
     uint64_t state = SRU_RANDOM_SEED;
 
     if (!(b->text = malloc(size)))
         return sru_fail(err, SRU_ENOMEM, "out of memory for a text");
     for (size_t i = 0; i < size; i++)
         b->text[i] = (char)sru_random_byte(&state);
-    b->vocab.size = VOCABULARY;
-    for (int i = 0; i < VOCABULARY; i++)
-        b->vocab.symbols[i] = (uint8_t)(b->vocab.ids[i] = i);
-    return sru_streams_open(streams, &b->vocab, (struct sru_part){ b->text, size }, m->B, m->T, err);
+    memset(all, true, sizeof all);
+    b->vocab = sru_vocab_of_bytes(all);
+    const struct sru_part part = { .data = b->text, .size = size, .width = 1 };
+    return sru_streams_open(streams, &b->vocab, &part, m->B, m->T, err);
 }
 
 static sru_status bench_open(struct bench *b, const struct sru_bench_model *m, struct sru_dev *dev, struct sru_error *err)
@@ -71,8 +73,8 @@ static sru_status step(void *of, struct sru_error *err)
     struct sru_trainer *t = of;
 
     t->segment %= SEGMENTS;
-    sru_trainer_step(t, RATE, RATE);
-    return catch_up(t, sru_trainer_ahead(t), err);
+    const sru_status status = sru_trainer_step(t, RATE, RATE, err);
+    return status ? status : catch_up(t, sru_trainer_ahead(t), err);
 }
 
 /* Steps with the clock on. */

@@ -89,6 +89,14 @@ struct sru_device_settings {
     { "threads", 0, SRU_OPT_SIZE, "N", "Threads (default: $OMP_NUM_THREADS, else one per core).",                             \
       offsetof(type, member.threads), 1, 4096 }
 
+/* Options of the commands that make a vocabulary of words: the member is a struct sru_tokenizing. */
+#define SRU_WORDS_OPTIONS(type, member)                                                                                       \
+    { "lower", 0, SRU_OPT_FLAG, NULL, "Words: A to Z are taken as a to z (default: no).", offsetof(type, member.lower), 0, 0 }, \
+    { "min-count", 0, SRU_OPT_UINT64, "N", "Words: those that the text to learn has less often are <unk> (default: 1).",      \
+      offsetof(type, member.min_count), 1, 1e15 },                                                                            \
+    { "vocabulary", 0, SRU_OPT_SIZE, "N", "Words: how many there may be, the most frequent, with <unk> and <eos>; 0: any "    \
+      "number (default: 0).", offsetof(type, member.most), 0, 1073741823 }
+
 /* An option of the commands that read a model: its member is `quantize`, parsed by sru_quantize_parse. */
 #define SRU_QUANTIZE_OPTION(type)                                                                                             \
     { "quantize", 0, SRU_OPT_STRING, "NAME", "int8: round weights to 8 bits, with a scale for each row; or none (default).",  \

@@ -9,6 +9,7 @@
 
 #include "src/cli/load.h"
 #include "src/model/decode.h"
+#include "src/text/part.h"
 #include "src/text/sample.h"
 
 struct settings {
@@ -21,7 +22,7 @@ struct settings {
 #define AT(member) offsetof(struct settings, member)
 static const struct sru_option options[] = {
     { "prompt", 'p', SRU_OPT_STRING, "TEXT", "The text to go on from (default: an empty line).", AT(prompt), 0, 0 },
-    { "tokens", 'n', SRU_OPT_SIZE, "N", "Bytes to write after the prompt (default: 500).", AT(tokens), 0, 0 },
+    { "tokens", 'n', SRU_OPT_SIZE, "N", "Bytes, or words, to write after the prompt (default: 500).", AT(tokens), 0, 0 },
     { "temperature", 't', SRU_OPT_DOUBLE, "X", "Above 1 bolder, below 1 safer; 0: always the most likely (default: 0.8).",
       AT(sampler.temperature), 0, HUGE_VAL },
     { "top-k", 0, SRU_OPT_SIZE, "N", "Choose among the N most likely alone; 0: all (default: 0).", AT(sampler.top_k), 0, 0 },
@@ -51,7 +52,7 @@ struct work {
     float *logits;                      /* [batch,V] */
     struct sru_candidate *candidates;   /* [V] */
     int32_t *next;                      /* [batch] the tokens to read */
-    char    *texts;                     /* [batch,tokens] */
+    int32_t *texts;                     /* [batch,tokens] */
     int32_t *prompt;
     size_t n_prompt;
 };
@@ -67,17 +68,34 @@ static void work_close(struct work *w)
     free(w->prompt);
 }
 
-/* Without a prompt a text begins as after the end of a line, or as after the model's first byte where it knows no line. */
+/* Without a prompt a text begins as after the end of a line, or as with the model's first token where it knows no line. */
+static int32_t beginning(const struct sru_vocab *v)
+{
+    static const struct sru_word end = { SRU_EOS, sizeof SRU_EOS - 1 };
+    const int32_t id = v->unit == SRU_WORDS ? sru_words_find(&v->words, end) : v->ids['\n'];
+
+    return id >= 0 ? id : 0;
+}
+
 static sru_status encode_prompt(struct work *w, const struct sru_vocab *v, const char *prompt, struct sru_error *err)
 {
-    w->n_prompt = *prompt ? strlen(prompt) : 1;
-    w->prompt = malloc(w->n_prompt * sizeof *w->prompt);
+    const size_t size = strlen(prompt);
+    struct sru_part part;
+    sru_status status = sru_part_of(&part, v, prompt, size, "the prompt", err);
+
+    if (status)
+        return status;
+    /* A prompt of words does not end with its line, unless it says so. */
+    w->n_prompt = v->unit == SRU_WORDS && part.size > 0 && prompt[size - 1] != '\n' ? part.size - 1 : part.size;
+    w->prompt = malloc((w->n_prompt + 1) * sizeof *w->prompt);
     if (!w->prompt)
-        return sru_fail(err, SRU_ENOMEM, "out of memory for the prompt");
-    if (*prompt)
-        return sru_vocab_encode(v, prompt, 0, w->n_prompt, w->prompt, "the prompt", err);
-    w->prompt[0] = v->ids['\n'] >= 0 ? v->ids['\n'] : 0;
-    return SRU_OK;
+        status = sru_fail(err, SRU_ENOMEM, "out of memory for the prompt");
+    else if (w->n_prompt > 0)
+        status = sru_part_get(&part, v, 0, w->n_prompt, w->prompt, "the prompt", err);
+    else
+        w->prompt[w->n_prompt++] = beginning(v);
+    sru_part_close(&part);
+    return status;
 }
 
 static sru_status work_open(struct work *w, struct sru_loaded *x, const struct settings *s, struct sru_error *err)
@@ -86,9 +104,9 @@ static sru_status work_open(struct work *w, struct sru_loaded *x, const struct s
     sru_status status;
 
     *w = (struct work){ .logits = calloc(s->batch, V * sizeof *w->logits), .candidates = malloc(V * sizeof *w->candidates),
-                        .next = calloc(s->batch, sizeof *w->next), .texts = calloc(s->batch, s->tokens + 1) };
+                        .next = calloc(s->batch, sizeof *w->next), .texts = calloc(s->batch, (s->tokens + 1) * sizeof *w->texts) };
     if (!w->logits || !w->candidates || !w->next || !w->texts)
-        return sru_fail(err, SRU_ENOMEM, "out of memory for %zu texts of %zu bytes", s->batch, s->tokens);
+        return sru_fail(err, SRU_ENOMEM, "out of memory for %zu texts of %zu tokens", s->batch, s->tokens);
     if ((status = encode_prompt(w, &x->file.vocab, s->prompt, err)))
         return status;
     return sru_decoder_open(&w->decoder, &x->lm, s->batch, s->window ? s->window : x->lm.config.window, err);
@@ -107,7 +125,7 @@ static sru_status read_prompt(struct work *w, const struct settings *s, struct s
     return status;
 }
 
-/* Byte n of every text. */
+/* Token n of every text. */
 static sru_status choose(struct work *w, const struct sru_vocab *v, const struct settings *s, size_t n, struct sru_error *err)
 {
     for (size_t b = 0; b < s->batch; b++) {
@@ -117,16 +135,37 @@ static sru_status choose(struct work *w, const struct sru_vocab *v, const struct
         w->next[b] = sru_sample(&sampler, w->logits + b * v->size, v->size, n, w->candidates);
         if (w->next[b] < 0)
             return sru_fail(err, SRU_EDIVERGED, "the model's scores are not finite: it is broken, or its training diverged");
-        w->texts[b * s->tokens + n] = (char)v->symbols[w->next[b]];
+        w->texts[b * s->tokens + n] = w->next[b];
     }
     return SRU_OK;
 }
 
-static void print_texts(const struct work *w, const struct settings *s)
+/* The next token of a text; words have a blank between them.  *begins: a line begins with it, or with the one after it. */
+static void print_token(const struct sru_vocab *v, int32_t token, bool *begins)
+{
+    size_t n;
+    const char *text = sru_vocab_text(v, token, &n);
+
+    if (v->unit == SRU_WORDS && !*begins && *text != '\n')
+        putchar(' ');
+    fwrite(text, 1, n, stdout);
+    *begins = *text == '\n';
+}
+
+/* Does what follows a prompt begin a line, or a word? */
+static bool begins_after(const char *prompt)
+{
+    return *prompt == '\0' || strchr(" \t\n", prompt[strlen(prompt) - 1]);
+}
+
+static void print_texts(const struct work *w, const struct sru_vocab *v, const struct settings *s)
 {
     for (size_t b = 0; b < s->batch; b++) {
+        bool begins = begins_after(s->prompt);
+
         printf("%s==> seed %llu <==\n%s", b > 0 ? "\n" : "", (unsigned long long)(s->sampler.seed + b), s->prompt);
-        fwrite(w->texts + b * s->tokens, 1, s->tokens, stdout);
+        for (size_t n = 0; n < s->tokens; n++)
+            print_token(v, w->texts[b * s->tokens + n], &begins);
         putchar('\n');
     }
 }
@@ -135,6 +174,7 @@ static void print_texts(const struct work *w, const struct settings *s)
 static sru_status generate(struct work *w, const struct sru_vocab *v, const struct settings *s, struct sru_error *err)
 {
     const bool single = s->batch == 1, now = single && isatty(STDOUT_FILENO);
+    bool begins = begins_after(s->prompt);
     sru_status status = read_prompt(w, s, err);
 
     if (single)
@@ -143,14 +183,14 @@ static sru_status generate(struct work *w, const struct sru_vocab *v, const stru
         if ((status = choose(w, v, s, n, err)))
             break;
         if (single)
-            putchar((unsigned char)w->texts[n]);
+            print_token(v, w->texts[n], &begins);
         if (now)
             fflush(stdout);
         if (n + 1 < s->tokens)
             status = sru_decoder_read(&w->decoder, w->next, w->logits, err);
     }
     if (!single && !status)
-        print_texts(w, s);
+        print_texts(w, v, s);
     if (now)
         putchar('\n');
     return status;
@@ -189,7 +229,7 @@ const struct sru_cmd sru_cmd_generate = {
     .synopsis = "MODEL [OPTION]...",
     .summary = "Write text with a model.",
     .description =
-        "Continue a prompt, byte by byte, as the model expects.\n\n"
+        "Continue a prompt, byte by byte or word by word, as the model expects.\n\n"
         "  sru-lm generate sru-run/best.safetensors\n"
         "  sru-lm generate sru-run/best.safetensors --prompt 'Once upon a time' --seed 7\n"
         "  sru-lm generate sru-run/best.safetensors --batch 8 --quantize int8",

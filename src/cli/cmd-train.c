@@ -7,7 +7,6 @@
 
 #include "src/cli/progress.h"
 #include "src/cli/train-options.h"
-#include "src/train/evaluate.h"
 
 /*
  * Signals are blocked before the first thread starts and looked for between steps.  No handler: oneDNN 2.6's generated
@@ -39,8 +38,7 @@ static int pending(void)
 
 static void begin(void *context, const struct sru_beginning *b)
 {
-    (void)context;
-    sru_progress_describe(b);
+    sru_progress_describe(context, b);
 }
 
 static void report(void *context, const struct sru_report *r)
@@ -73,17 +71,19 @@ static void print_resume(const char *out)
     putchar('\n');
 }
 
-static int conclude(const struct sru_train_options *o, const struct sru_outcome *x)
+static int conclude(const struct sru_train_options *o, enum sru_unit unit, const struct sru_outcome *x)
 {
+    const char *name = sru_told_name(unit);
+
     if (x->ending != SRU_FINISHED) {
         printf("stopped and saved after step %llu\n", (unsigned long long)x->step);
         print_resume(o->out);
         return x->ending == SRU_INTERRUPTED ? 128 + pending() : SRU_EXIT_OK;
     }
-    printf("finished after step %llu: best valid loss %.4f nats, %.4f bits/byte\n", (unsigned long long)x->step, x->valid,
-           SRU_BITS(x->valid));
+    printf("finished after step %llu: best valid loss %.4f nats, %.4f %s\n", (unsigned long long)x->step, x->valid,
+           sru_told_loss(unit, x->valid), name);
     if (!isnan(x->test))
-        printf("that model on the test part: %.4f nats, %.4f bits/byte\n", x->test, SRU_BITS(x->test));
+        printf("that model on the test part: %.4f nats, %.4f %s\n", x->test, sru_told_loss(unit, x->test), name);
     printf("the model is %s/best.safetensors: try 'sru-lm generate' with it\n", o->out);
     return SRU_EXIT_OK;
 }
@@ -106,7 +106,7 @@ static int train(const struct sru_train_options *o, const struct sru_run_setting
     sru_dev_close(dev);
     sru_progress_end(&progress);
     if (!status)
-        return conclude(o, &outcome);
+        return conclude(o, progress.unit, &outcome);
     const int code = sru_report_error(&err);
     if (status == SRU_EDIVERGED)
         print_resume(o->out);
@@ -138,7 +138,7 @@ const struct sru_cmd sru_cmd_train = {
     .synopsis = "--data FILE [OPTION]...",
     .summary = "Train a model on a text.",
     .description =
-        "Train a language model on the bytes of a text. DIR/best.safetensors is the model that\n"
+        "Train a language model on the bytes of a text, or on its words. DIR/best.safetensors is the model that\n"
         "did best on the part kept for evaluation, DIR/last.safetensors the run, to resume,\n"
         "DIR/metrics.jsonl its curve. Ctrl-C saves and says how to go on.\n\n"
         "  sru-lm train --data my.txt                          ten minutes, about a million parameters\n"

@@ -39,14 +39,26 @@ struct sru_progress sru_progress_begin(void)
     return (struct sru_progress){ .in_place = isatty(STDOUT_FILENO) };
 }
 
-void sru_progress_describe(const struct sru_beginning *k)
+double sru_told_loss(enum sru_unit unit, double nats)
+{
+    return unit == SRU_WORDS ? exp(nats) : SRU_BITS(nats);
+}
+
+const char *sru_told_name(enum sru_unit unit)
+{
+    return unit == SRU_WORDS ? "perplexity" : "bits/byte";
+}
+
+void sru_progress_describe(struct sru_progress *p, const struct sru_beginning *k)
 {
     const struct sru_config *c = k->config;
+    const char *unit = sru_unit_name(k->unit);
     char n[24], m[24], a[24], b[24], t[24];
 
-    printf("model: %s parameters, %zu layers, hidden size %zu, attention size %zu, %zu different bytes; %s bytes of memory\n",
-           sru_short_count((double)k->parameters, n), c->depth, c->n_d, c->n_proj, c->vocab, sru_short_count((double)k->memory, m));
-    printf("text: %s bytes to train on, %s to evaluate on, %s to test with\n", sru_short_count((double)k->train, a),
+    p->unit = k->unit;
+    printf("model: %s parameters, %zu layers, hidden size %zu, attention size %zu, %zu different %ss; %s bytes of memory\n",
+           sru_short_count((double)k->parameters, n), c->depth, c->n_d, c->n_proj, c->vocab, unit, sru_short_count((double)k->memory, m));
+    printf("text: %s %ss to train on, %s to evaluate on, %s to test with\n", sru_short_count((double)k->train, a), unit,
            sru_short_count((double)k->valid, b), sru_short_count((double)k->test, t));
     fflush(stdout);
 }
@@ -60,17 +72,18 @@ static void clear(struct sru_progress *p)
 
 static void print(struct sru_progress *p, const struct sru_report *r)
 {
+    const char *name = sru_told_name(p->unit);
     char tokens[24], seconds[24], left[24], speed[24];
 
     printf("%3.0f%%  step %" PRIu64, 100 * r->progress, r->step);
     if (r->steps)
         printf("/%" PRIu64, r->steps);
-    printf("  %s tokens  train %.3f", sru_short_count((double)r->tokens, tokens), SRU_BITS(p->train));
+    printf("  %s tokens  train %.3f", sru_short_count((double)r->tokens, tokens), sru_told_loss(p->unit, p->train));
     if (!isnan(r->valid))
-        printf("  valid %.3f bits/byte%s  %s/s  %s\n", SRU_BITS(r->valid), r->best ? ", the best so far" : "",
+        printf("  valid %.3f %s%s  %s/s  %s\n", sru_told_loss(p->unit, r->valid), name, r->best ? ", the best so far" : "",
                sru_short_count(r->speed, speed), sru_short_time(r->seconds, seconds));
     else
-        printf(" bits/byte  %s/s  lr %.1e  %s left%s", sru_short_count(r->speed, speed), r->lr, sru_short_time(r->left, left),
+        printf(" %s  %s/s  lr %.1e  %s left%s", name, sru_short_count(r->speed, speed), r->lr, sru_short_time(r->left, left),
                p->in_place ? "" : "\n");
     p->open = p->in_place && isnan(r->valid);
     fflush(stdout);

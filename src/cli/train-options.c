@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "src/cli/train-options.h"
-#include "src/text/text.h"
 #include "src/train/checkpoint.h"
 #include "src/train/directory.h"
 
@@ -16,7 +15,7 @@
 #define MANY 1073741824.0   /* of anything counted */
 
 static const struct sru_option options[] = {
-    { "data", 'd', SRU_OPT_STRING, "FILE", "The text to learn; any bytes.", AT(data), 0, 0 },
+    { "data", 'd', SRU_OPT_STRING, "FILE", "The text to learn: a file of any bytes, or a corpus from 'sru-lm prepare'.", AT(data), 0, 0 },
     { "out", 'o', SRU_OPT_STRING, "DIR", "Directory of the run, made where it is missing (default: sru-run).", AT(out), 0, 0 },
     { "resume", 'r', SRU_OPT_FLAG, NULL, "Go on with the run in --out.", AT(resume), 0, 0 },
     { "preset", 'p', SRU_OPT_STRING, "NAME", "Sizes and rates to begin with: tiny (about 1 million parameters), small (5), medium (20), "
@@ -29,6 +28,9 @@ static const struct sru_option options[] = {
     { "test", 0, SRU_OPT_STRING, "FILE", "A text for a last evaluation; needs --valid.", AT(test), 0, 0 },
     { "split", 0, SRU_OPT_STRING, "A/B/C", "Percent of --data to train on, to evaluate on and to test with; or A/B (default: 90/5/5).",
       AT(split), 0, 0 },
+    { "tokens", 0, SRU_OPT_STRING, "UNIT", "What the model reads and predicts: bytes, or words between white space (default: bytes).",
+      AT(tokens), 0, 0 },
+    SRU_WORDS_OPTIONS(struct sru_train_options, tokenizing),
 
     { "hidden", 0, SRU_OPT_SIZE, "N", "Hidden size d.", AT(config.n_d), 1, MANY },
     { "projection", 0, SRU_OPT_SIZE, "N", "Attention size p.", AT(config.n_proj), 1, MANY },
@@ -46,6 +48,15 @@ static const struct sru_option options[] = {
     { "window", 0, SRU_OPT_SIZE, "N", "Positions that attention sees in evaluation and generation (default: twice --unroll; "
       "enwik8-base 3072).",
       AT(config.window), 0, MANY },
+
+    { "cutoffs", 0, SRU_OPT_STRING, "N,...", "Adaptive embedding and softmax: the words before each cutoff and after the one before share "
+      "a table, smaller for rarer ones; 'none', or 'auto': of words 20000,40000,200000, as far as there are more (default: auto).", AT(cutoffs), 0, 0 },
+    { "embedding", 0, SRU_OPT_SIZE, "N", "With cutoffs: embedding size of the most frequent words; 0: the hidden size (default: 0).",
+      AT(config.n_e), 0, MANY },
+    { "divide", 0, SRU_OPT_SIZE, "N", "With cutoffs: by how much each table's embeddings are smaller than those before (default: 4).",
+      AT(config.div_val), 1, MANY },
+    { "tie", 0, SRU_OPT_FLAG, NULL, "With cutoffs: the softmax shares the embedding's projections too (default: no).", AT(config.tie_projs), 0, 0 },
+    { "embedding-dropout", 0, SRU_OPT_DOUBLE, "P", "With cutoffs: share of the embedding dropped (default: 0).", AT(config.emb_dropout), 0, 0.99 },
 
     { "batch", 'b', SRU_OPT_SIZE, "N", "Streams B read side by side.", AT(batch), 1, MANY },
     { "unroll", 'u', SRU_OPT_SIZE, "N", "Positions T of a step; as many before them are remembered.", AT(unroll), 1, MANY },
@@ -100,7 +111,7 @@ static const struct {
 bool sru_train_preset(const char *name, struct sru_train_options *o)
 {
     *o = (struct sru_train_options){
-        .out = DEFAULT_OUT, .split = "90/5/5", .preset = name, .seed = 1, .config = sru_config_default(),
+        .out = DEFAULT_OUT, .split = "90/5/5", .tokens = "bytes", .tokenizing.min_count = 1, .cutoffs = "auto", .preset = name, .seed = 1, .config = sru_config_default(),
         .evaluations = 10, .log_every = 50, .clip = 1, .weight_decay = 0.1, .beta1 = 0.9, .eps = 1e-8, .save_every = 300,
     };
     for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)
@@ -191,7 +202,7 @@ static sru_status set_defaults(struct sru_train_options *o, const bool *set, str
         return status;
     o->stop_at = 0;   /* of the session that gave it */
     o->out = looked.out ? looked.out : DEFAULT_OUT;   /* the directory may have another name now */
-    return o->split && o->optimizer ? SRU_OK : sru_fail(err, SRU_EFORMAT, "%s/" SRU_LAST_NAME ": its settings are broken", o->out);
+    return o->split && o->optimizer && o->tokens && o->cutoffs ? SRU_OK : sru_fail(err, SRU_EFORMAT, "%s/" SRU_LAST_NAME ": its settings are broken", o->out);
 }
 
 /* --steps or --time, and what the next checkpoint is to remember. */
@@ -237,13 +248,38 @@ void sru_train_options_close(struct sru_train_options *o)
 
 /* ---- The run's settings ----------------------------------------------------------------------------------- */
 
+/* --cutoffs and --embedding, which are one field of the configuration: without cutoffs it is 0. */
+static sru_status read_cutoffs(const struct sru_train_options *o, struct sru_run_settings *s, struct sru_error *err)
+{
+    struct sru_config *c = &s->config;
+    const char *at = o->cutoffs;
+    char *end;
+
+    c->n_cutoffs = 0;
+    if (c->n_e == 0)
+        c->n_e = c->n_d;
+    s->own_cutoffs = strcmp(at, "auto") == 0;
+    if (s->own_cutoffs || strcmp(at, "none") == 0) {
+        c->n_e = strcmp(at, "none") == 0 ? 0 : c->n_e;
+        return SRU_OK;
+    }
+    while (c->n_cutoffs < SRU_MOST_CUTOFFS && *at >= '0' && *at <= '9') {
+        c->cutoffs[c->n_cutoffs++] = (size_t)strtoull(at, &end, 10);
+        at = *end == ',' ? end + 1 : end;
+        if (*end == '\0')
+            return SRU_OK;
+    }
+    return sru_fail(err, SRU_EINVAL, "option '--cutoffs': '%.60s' is not one to %d numbers such as 20000,40000; nor auto, nor none", o->cutoffs,
+                    SRU_MOST_CUTOFFS);
+}
+
 sru_status sru_train_settings(const struct sru_train_options *o, struct sru_run_settings *s, struct sru_error *err)
 {
     struct sru_config checked;
     sru_status status;
 
     *s = (struct sru_run_settings){
-        .data = o->data, .valid = o->valid, .test = o->test, .out = o->out, .resume = o->resume, .seed = o->seed, .config = o->config,
+        .sources.path = { o->data, o->valid, o->test }, .tokenizing = o->tokenizing, .out = o->out, .resume = o->resume, .seed = o->seed, .config = o->config,
         .batch = o->batch, .unroll = o->unroll, .lr = o->lr, .muon_lr = o->muon_lr, .warmup = o->warmup, .clip = o->clip, .steps = o->steps,
         .seconds = o->time, .stop_at = o->stop_at, .evaluations = o->evaluations, .log_every = o->log_every,
         .save_every = o->save_every, .stored = o->stored,
@@ -252,10 +288,14 @@ sru_status sru_train_settings(const struct sru_train_options *o, struct sru_run_
         return sru_fail(err, SRU_EINVAL, "--data FILE is missing: the text to learn");
     if (o->test && !o->valid)
         return sru_fail(err, SRU_EINVAL, "--test needs --valid: both texts stand beside --data, or both are parts of it");
-    if (!sru_split_parse(o->split, s->split))
+    if (!sru_split_parse(o->split, s->sources.split))
         return sru_fail(err, SRU_EINVAL, "option '--split': '%.40s' is not percentages such as 90/5/5 or 90/10", o->split);
     if (sru_train_optimizer(o->optimizer, &s->optimizer, err))
         return SRU_EINVAL;
+    if (!sru_unit_parse(o->tokens, &s->tokenizing.unit))
+        return sru_fail(err, SRU_EINVAL, "option '--tokens': '%.40s' is none: give bytes or words", o->tokens);
+    if ((status = read_cutoffs(o, s, err)))
+        return status;
     s->optimizer.weight_decay = o->weight_decay;
     s->optimizer.beta1 = o->beta1;
     s->optimizer.eps = o->eps;
@@ -264,7 +304,9 @@ sru_status sru_train_settings(const struct sru_train_options *o, struct sru_run_
     if (s->config.window == 0)
         s->config.window = 2 * o->unroll;
     checked = s->config;
-    checked.vocab = 1;   /* known with the text */
+    if (s->own_cutoffs)
+        checked.n_e = 0;
+    checked.vocab = 1 + (checked.n_cutoffs > 0 ? checked.cutoffs[checked.n_cutoffs - 1] : 0);   /* known with the text */
     if ((status = sru_config_check(&checked, err)))
         return status;
     if (o->batch > SIZE_MAX / 64 / o->unroll)

@@ -6,10 +6,11 @@
 #include "src/train/run.h"
 
 struct sru_train_options {
-    const char *data, *valid, *test, *split, *out, *preset, *optimizer;
+    const char *data, *valid, *test, *split, *tokens, *cutoffs, *out, *preset, *optimizer;
     bool     resume;
     uint64_t seed, steps, stop_at;
     double   time;
+    struct sru_tokenizing tokenizing;   /* its unit comes from `tokens` */
     struct sru_config config;
     size_t   batch, unroll, evaluations, log_every;
     double   lr, muon_lr, warmup, clip, weight_decay, beta1, beta2, eps, save_every;

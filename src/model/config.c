@@ -10,7 +10,19 @@
 struct sru_config sru_config_default(void)
 {
     return (struct sru_config){ .heads = 1, .attn_every_n_layers = 1, .attn_layer_norm = true,
-                                .highway_bias = -2 };
+                                .highway_bias = -2, .div_val = 4 };
+}
+
+void sru_config_divide(struct sru_config *c, size_t words)
+{
+    static const size_t usual[] = { 20000, 40000, 200000 };
+    size_t e = c->n_e;
+
+    c->n_cutoffs = 0;
+    for (size_t i = 0; i < sizeof usual / sizeof *usual && words > usual[i] && (e /= c->div_val) > 0; i++)
+        c->cutoffs[c->n_cutoffs++] = usual[i];
+    if (c->n_cutoffs == 0)
+        c->n_e = 0;
 }
 
 bool sru_config_attends(const struct sru_config *c, size_t layer)

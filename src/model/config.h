@@ -45,6 +45,9 @@ sru_status sru_config_check(const struct sru_config *c, struct sru_error *err);
 struct sru_cluster_sizes { size_t from, n, e; };
 struct sru_cluster_sizes sru_config_cluster(const struct sru_config *c, size_t i);
 
+/* The usual cutoffs of a vocabulary of so many words, 20,000, 40,000 and 200,000; n_e 0 where it has no more than the first. */
+void sru_config_divide(struct sru_config *c, size_t words);
+
 /* true when layer i has attention. */
 bool sru_config_attends(const struct sru_config *c, size_t layer);
 

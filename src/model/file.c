@@ -235,7 +235,7 @@ static sru_status read_parts(struct sru_model_file *f, struct sru_error *err)
                     || sru_vocab_from_json(&f->vocab, vocab, &inner)))
         status = in_file(&f->file, &inner, err);
     if (!status && f->vocab.size != f->config.vocab)
-        status = sru_fail(err, SRU_EFORMAT, "%s: its vocabulary has %zu entries, its configuration says %zu", f->file.path,
+        status = sru_fail(err, SRU_EFORMAT, "%s: its vocabulary has %zu tokens, its configuration says %zu", f->file.path,
                           f->vocab.size, f->config.vocab);
     if (!status)
         status = check_against(&f->file, &f->config, err);
@@ -262,6 +262,7 @@ void sru_model_file_close(struct sru_model_file *f)
 {
     json_decref(f->training);
     f->training = NULL;
+    sru_vocab_close(&f->vocab);
     sru_st_close(&f->file);
 }
 

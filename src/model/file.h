@@ -4,7 +4,7 @@
 
 #include "src/io/safetensors.h"
 #include "src/model/lm.h"
-#include "src/text/text.h"
+#include "src/text/vocab.h"
 
 /* A file of weights may also hold what a run needs to go on: tensors with these prefixes are not the model's. */
 #define SRU_OPTIMIZER_PREFIX "optimizer."

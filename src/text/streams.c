@@ -1,11 +1,11 @@
-/* Parts of a text, and streams: see text.h. */
+/* Parts of a text, and streams: see part.h. */
 #include "config.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/size.h"
-#include "src/text/text.h"
+#include "src/text/part.h"
 
 bool sru_split_parse(const char *word, double percent[3])
 {
@@ -31,44 +31,44 @@ bool sru_split_parse(const char *word, double percent[3])
     return false;
 }
 
-void sru_split_text(const struct sru_text *t, const double percent[3], struct sru_part part[3])
+void sru_split_text(const struct sru_text *t, const double percent[3], bool lines, size_t end[3])
 {
     double sum = 0;
-    size_t at = 0;
+    size_t before = 0;
 
     for (size_t i = 0; i < 3; i++) {
         sum += percent[i];
-        const size_t end = sum >= 100 ? t->size : sru_min(t->size, (size_t)((double)t->size * sum / 100));
-
-        part[i] = (struct sru_part){ t->data + at, percent[i] > 0 ? end - at : 0 };
-        at = end;
+        end[i] = percent[i] > 0 ? sru_max(before, sum >= 100 ? t->size : sru_min(t->size, (size_t)((double)t->size * sum / 100))) : before;
+        if (lines && end[i] > 0 && end[i] < t->size && t->data[end[i] - 1] != '\n') {
+            const char *line = memchr(t->data + end[i], '\n', t->size - end[i]);
+            end[i] = line ? (size_t)(line - t->data) + 1 : t->size;
+        }
+        before = end[i];
     }
 }
 
-sru_status sru_streams_open(struct sru_streams *s, const struct sru_vocab *v, struct sru_part part, size_t B, size_t T,
+sru_status sru_streams_open(struct sru_streams *s, const struct sru_vocab *v, const struct sru_part *part, size_t B, size_t T,
                             struct sru_error *err)
 {
-    *s = (struct sru_streams){ .vocab = v, .part = part, .B = B, .T = T };
-    s->length = part.size ? (part.size - 1) / B : 0;
+    *s = (struct sru_streams){ .vocab = v, .part = *part, .B = B, .T = T };
+    s->length = part->size ? (part->size - 1) / B : 0;
     s->segments = s->length / T;
     if (s->segments == 0)
-        return sru_fail(err, SRU_EFORMAT, "the training text is too short: it has %zu bytes, and %zu streams of %zu positions "
-                        "need %zu; give more text, or a smaller --batch or --unroll", part.size, B, T, B * T + 1);
-    for (size_t i = 0; i < part.size; i++)
-        if (v->ids[(unsigned char)part.data[i]] < 0)
-            return sru_fail(err, SRU_EFORMAT, "the training text has a byte %u at %zu that is not in the vocabulary",
-                            (unsigned char)part.data[i], i);
+        return sru_fail(err, SRU_EFORMAT, "the training text is too short: it has %zu %ss, and %zu streams of %zu positions "
+                        "need %zu; give more text, or a smaller --batch or --unroll", part->size, sru_unit_name(v->unit), B, T, B * T + 1);
     return SRU_OK;
 }
 
-void sru_streams_get(const struct sru_streams *s, size_t segment, int32_t *tokens, int32_t *targets)
+sru_status sru_streams_get(const struct sru_streams *s, size_t segment, int32_t *tokens, int32_t *targets, struct sru_error *err)
 {
-    for (size_t b = 0; b < s->B; b++) {
-        const char *from = s->part.data + b * s->length + segment * s->T;
+    static const char name[] = "the training text";
+    sru_status status = SRU_OK;
 
-        for (size_t t = 0; t < s->T; t++) {
-            tokens[b * s->T + t] = s->vocab->ids[(unsigned char)from[t]];
-            targets[b * s->T + t] = s->vocab->ids[(unsigned char)from[t + 1]];
-        }
+    for (size_t b = 0; b < s->B && !status; b++) {
+        const size_t from = b * s->length + segment * s->T;
+
+        if (!(status = sru_part_get(&s->part, s->vocab, from, s->T, tokens + b * s->T, name, err)))
+            status = sru_part_get(&s->part, s->vocab, from + 1, s->T, targets + b * s->T, name, err);
     }
+    return status;
 }

@@ -1,27 +1,41 @@
-/* Vocabularies of bytes: see text.h. */
+/* Vocabularies: see vocab.h. */
 #include "config.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#include "src/text/text.h"
+#include "src/io/replace.h"
+#include "src/text/vocab.h"
+
+static const char *const units[] = { [SRU_BYTES] = "byte", [SRU_WORDS] = "word" };
+
+bool sru_unit_parse(const char *word, enum sru_unit *unit)
+{
+    *unit = strcmp(word, "words") == 0 ? SRU_WORDS : SRU_BYTES;
+    return *unit == SRU_WORDS || strcmp(word, "bytes") == 0;
+}
+
+const char *sru_unit_name(enum sru_unit unit)
+{
+    return units[unit];
+}
+
+/* ---- Of bytes --------------------------------------------------------------------------------- */
 
 /* ids from symbols. */
 static void index_symbols(struct sru_vocab *v)
 {
+    v->unknown = -1;
     for (size_t i = 0; i < 256; i++)
         v->ids[i] = -1;
     for (size_t i = 0; i < v->size; i++)
         v->ids[v->symbols[i]] = (int32_t)i;
 }
 
-struct sru_vocab sru_vocab_of(const struct sru_text *texts, size_t n)
+struct sru_vocab sru_vocab_of_bytes(const bool seen[256])
 {
     struct sru_vocab v = { 0 };
-    bool seen[256] = { false };
 
-    for (size_t k = 0; k < n; k++)
-        for (size_t i = 0; i < texts[k].size; i++)
-            seen[(unsigned char)texts[k].data[i]] = true;
     for (size_t i = 0; i < 256; i++)
         if (seen[i])
             v.symbols[v.size++] = (uint8_t)i;
@@ -29,23 +43,7 @@ struct sru_vocab sru_vocab_of(const struct sru_text *texts, size_t n)
     return v;
 }
 
-sru_status sru_vocab_encode(const struct sru_vocab *v, const char *text, size_t from, size_t n, int32_t *ids, const char *name,
-                            struct sru_error *err)
-{
-    for (size_t i = 0; i < n; i++) {
-        const unsigned char byte = (unsigned char)text[from + i];
-
-        ids[i] = v->ids[byte];
-        if (ids[i] >= 0)
-            continue;
-        return byte > ' ' && byte < 0x7f
-            ? sru_fail(err, SRU_EFORMAT, "%s: byte %zu is '%c', which is not in the model's vocabulary of %zu", name, from + i, byte, v->size)
-            : sru_fail(err, SRU_EFORMAT, "%s: byte %zu is %u, which is not in the model's vocabulary of %zu", name, from + i, byte, v->size);
-    }
-    return SRU_OK;
-}
-
-json_t *sru_vocab_to_json(const struct sru_vocab *v)
+static json_t *bytes_to_json(const struct sru_vocab *v)
 {
     json_t *list = json_array();
 
@@ -57,11 +55,11 @@ json_t *sru_vocab_to_json(const struct sru_vocab *v)
     return list;
 }
 
-sru_status sru_vocab_from_json(struct sru_vocab *v, json_t *list, struct sru_error *err)
+static sru_status bytes_from_json(struct sru_vocab *v, json_t *list, struct sru_error *err)
 {
     json_int_t before = -1;
 
-    *v = (struct sru_vocab){ .size = json_array_size(list) };
+    v->size = json_array_size(list);
     if (v->size == 0 || v->size > 256)
         return sru_fail(err, SRU_EFORMAT, "the vocabulary is not a list of 1 to 256 bytes");
     for (size_t i = 0; i < v->size; i++) {
@@ -75,4 +73,138 @@ sru_status sru_vocab_from_json(struct sru_vocab *v, json_t *list, struct sru_err
     }
     index_symbols(v);
     return SRU_OK;
+}
+
+/* ---- Of words ------------------------------------------------------------------------------------ */
+
+sru_status sru_vocab_of_words(struct sru_vocab *v, struct sru_words *words, struct sru_error *err)
+{
+    static const struct sru_word unknown = { SRU_UNK, sizeof SRU_UNK - 1 };
+
+    *v = (struct sru_vocab){ .unit = SRU_WORDS, .size = words->n, .words = *words, .unknown = sru_words_find(words, unknown) };
+    *words = (struct sru_words){ 0 };
+    for (size_t i = 0; i < v->size; i++) {
+        json_t *string = json_string(v->words.text + v->words.at[i]);
+        const bool valid = string != NULL && json_string_length(string) + 1 == v->words.at[i + 1] - v->words.at[i];
+
+        json_decref(string);
+        if (!valid) {
+            const sru_status status = sru_fail(err, SRU_EFORMAT, "the text is not UTF-8, which words have to be: the %zuth most frequent "
+                                               "has other bytes; convert it, or read it by bytes", i);
+            sru_vocab_close(v);
+            return status;
+        }
+    }
+    return SRU_OK;
+}
+
+/* All words with a blank between. */
+static json_t *words_to_json(const struct sru_vocab *v)
+{
+    const struct sru_words *w = &v->words;
+    const size_t size = w->at[w->n] - 1;
+    char *text = malloc(size + 1);
+    json_t *json = NULL;
+
+    if (text) {
+        memcpy(text, w->text, size);
+        for (size_t i = 1; i < w->n; i++)
+            text[w->at[i] - 1] = ' ';
+        json = json_pack("{s:b, s:s, s:s%}", "lower", (int)w->lower, "unit", "words", "words", text, size);
+        free(text);
+    }
+    return json;
+}
+
+static sru_status words_from_json(struct sru_vocab *v, json_t *json, struct sru_error *err)
+{
+    const json_t *string = json_object_get(json, "words"), *lower = json_object_get(json, "lower");
+    struct sru_word_reader r = { .text = json_string_value(string), .size = json_string_length(string) };
+    struct sru_words words = { 0 };
+    struct sru_word word;
+
+    if (!r.text || !json_is_boolean(lower) || json_string_value(json_object_get(json, "unit")) == NULL
+        || strcmp(json_string_value(json_object_get(json, "unit")), "words") != 0)
+        return sru_fail(err, SRU_EFORMAT, "the vocabulary is neither a list of bytes nor one of words");
+    for (size_t n = 0; sru_word_next(&r, &word) && word.text >= r.text && word.text < r.text + r.size; n++)   /* to the line's end */
+        if (sru_words_count(&words, word, 1) != (int32_t)n) {
+            const sru_status status = words.n == n ? sru_fail(err, SRU_ENOMEM, "out of memory for a vocabulary of more than %zu words", n)
+                                                   : sru_fail(err, SRU_EFORMAT, "the vocabulary has its word %zu twice", n);
+            sru_words_close(&words);
+            return status;
+        }
+    words.lower = json_is_true(lower);
+    if (words.n > 0 && r.at == r.size)
+        return sru_vocab_of_words(v, &words, err);
+    sru_words_close(&words);
+    return sru_fail(err, SRU_EFORMAT, "the vocabulary is not one line of words");
+}
+
+sru_status sru_vocab_write(const struct sru_vocab *v, const char *path, struct sru_error *err)
+{
+    struct sru_replace r;
+    sru_status status = v->unit == SRU_WORDS ? sru_replace_begin(&r, path, v->words.at[v->size], err)
+                                             : sru_fail(err, SRU_EINVAL, "a vocabulary of bytes is not written as words");
+
+    if (status)
+        return status;
+    for (size_t i = 0; i < v->size && !status; i++) {
+        const size_t n = v->words.at[i + 1] - v->words.at[i] - 1;
+
+        if (!(status = sru_replace_write(&r, v->words.text + v->words.at[i], n, err)))
+            status = sru_replace_write(&r, "\n", 1, err);
+    }
+    if (!status)
+        return sru_replace_commit(&r, err);
+    sru_replace_abort(&r);
+    return status;
+}
+
+/* ---- Of either ------------------------------------------------------------------------------------- */
+
+void sru_vocab_close(struct sru_vocab *v)
+{
+    sru_words_close(&v->words);
+    *v = (struct sru_vocab){ 0 };
+}
+
+bool sru_vocab_same(const struct sru_vocab *a, const struct sru_vocab *b)
+{
+    if (a->unit != b->unit || a->size != b->size)
+        return false;
+    if (a->unit == SRU_BYTES)
+        return memcmp(a->symbols, b->symbols, a->size) == 0;
+    const size_t bytes = a->words.at[a->size];
+    return a->words.lower == b->words.lower && b->words.at[b->size] == bytes && memcmp(a->words.text, b->words.text, bytes) == 0;
+}
+
+int32_t sru_vocab_word(const struct sru_vocab *v, struct sru_word word)
+{
+    const int32_t id = sru_words_find(&v->words, word);
+
+    return id >= 0 ? id : v->unknown;
+}
+
+const char *sru_vocab_text(const struct sru_vocab *v, int32_t token, size_t *n)
+{
+    if (v->unit == SRU_BYTES) {
+        *n = 1;
+        return (const char *)&v->symbols[token];
+    }
+    const char *word = v->words.text + v->words.at[token];
+    const bool end = strcmp(word, SRU_EOS) == 0;
+
+    *n = end ? 1 : v->words.at[token + 1] - v->words.at[token] - 1;
+    return end ? "\n" : word;
+}
+
+json_t *sru_vocab_to_json(const struct sru_vocab *v)
+{
+    return v->unit == SRU_WORDS ? words_to_json(v) : bytes_to_json(v);
+}
+
+sru_status sru_vocab_from_json(struct sru_vocab *v, json_t *json, struct sru_error *err)
+{
+    *v = (struct sru_vocab){ 0 };
+    return json_is_object(json) ? words_from_json(v, json, err) : bytes_from_json(v, json, err);
 }

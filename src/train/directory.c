@@ -61,8 +61,8 @@ sru_status sru_directory_open(struct sru_directory *d, const char *path, bool re
     sru_status status;
 
     *d = (struct sru_directory){ .lock = -1, .last = join(path, SRU_LAST_NAME), .best = join(path, "best.safetensors"),
-                                 .metrics = join(path, "metrics.jsonl") };
-    if (!d->last || !d->best || !d->metrics)
+                                 .metrics = join(path, "metrics.jsonl"), .vocabulary = join(path, "vocabulary.txt") };
+    if (!d->last || !d->best || !d->metrics || !d->vocabulary)
         status = sru_fail(err, SRU_ENOMEM, "out of memory");
     else if (!(status = resume ? SRU_OK : make_directories(path, err)))
         status = lock(d, path, err);
@@ -87,5 +87,6 @@ void sru_directory_close(struct sru_directory *d)
     free(d->last);
     free(d->best);
     free(d->metrics);
+    free(d->vocabulary);
     *d = (struct sru_directory){ .lock = -1 };
 }

@@ -11,6 +11,7 @@
 struct sru_directory {
     int   lock;
     char *last, *best, *metrics;   /* DIR/last.safetensors, DIR/best.safetensors, DIR/metrics.jsonl */
+    char *vocabulary;              /* DIR/vocabulary.txt, of words */
 };
 
 /*

@@ -3,7 +3,7 @@
 #define SRU_TRAIN_EVALUATE_H
 
 #include "src/model/lm.h"
-#include "src/text/text.h"
+#include "src/text/part.h"
 
 struct sru_loss {
     double   nats;    /* sum over the predicted tokens */
@@ -23,9 +23,9 @@ struct sru_stop {
  * Read a text from an empty state, each token predicted from all before it within the net's window.
  * @param net   one stream, for evaluation
  * @param name  of the text, for messages     @param stop  or NULL
- * @return SRU_EFORMAT for a byte outside of the vocabulary or fewer than two; SRU_ENOMEM, SRU_EDEVICE.
+ * @return SRU_EFORMAT for a token outside of the vocabulary or fewer than two; SRU_ENOMEM, SRU_EDEVICE.
  */
-sru_status sru_evaluate(struct sru_net *net, const struct sru_vocab *v, struct sru_part part, const char *name,
+sru_status sru_evaluate(struct sru_net *net, const struct sru_vocab *v, const struct sru_part *part, const char *name,
                         const struct sru_stop *stop, struct sru_loss *loss, struct sru_error *err);
 
 #endif

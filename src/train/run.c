@@ -20,9 +20,7 @@ struct run {
     const struct sru_watcher *watcher;
     struct sru_dev *dev;
     struct sru_directory directory;
-    struct sru_text texts[3];
-    struct sru_part parts[3];      /* train, valid, test (empty: none) */
-    struct sru_vocab vocab;
+    struct sru_corpus corpus;
     struct sru_lm lm;
     struct sru_net reader;         /* for evaluation */
     struct sru_trainer trainer;
@@ -39,47 +37,16 @@ static double seconds_of(const struct run *r)
     return r->earlier + sru_now() - r->began;
 }
 
-/* ---- Texts ------------------------------------------------------------------------------------------ */
-
-static sru_status open_texts(struct run *r, struct sru_error *err)
-{
-    const struct sru_run_settings *s = r->s;
-    const char *const paths[3] = { s->data, s->valid, s->test };
-    size_t n = 0;
-
-    for (; n < 3 && paths[n]; n++) {
-        const sru_status status = sru_text_open(&r->texts[n], paths[n], err);
-        if (status)
-            return status;
-        r->parts[n] = (struct sru_part){ r->texts[n].data, r->texts[n].size };
-    }
-    if (n == 1)
-        sru_split_text(&r->texts[0], s->split, r->parts);
-    r->vocab = sru_vocab_of(r->texts, n);
-    if (r->parts[1].size < 2)
-        return sru_fail(err, SRU_EFORMAT, "%s is too short: its valid part has %zu bytes", s->valid ? s->valid : s->data,
-                        r->parts[1].size);
-    return SRU_OK;
-}
-
-/* Of all the run's texts together. */
-static void fingerprint(const struct run *r, char out[64])
-{
-    uint64_t h = 0;
-
-    for (size_t i = 0; i < 3; i++)
-        h = h * 31 + sru_text_fingerprint(r->texts[i].data, r->texts[i].size);
-    snprintf(out, 64, "%016" PRIx64, h);
-}
+/* ---- The corpus ---------------------------------------------------------------------------------------- */
 
 static sru_status check_fingerprint(const struct run *r, struct sru_error *err)
 {
     const char *stored = json_string_value(json_object_get(r->s->stored, "fingerprint"));
     char is[64];
 
-    fingerprint(r, is);
+    snprintf(is, sizeof is, "%016" PRIx64, r->corpus.fingerprint);
     if (r->s->resume && (!stored || strcmp(stored, is) != 0))
-        return sru_fail(err, SRU_EFORMAT, "%s is not the text that this run began with; a changed text needs a new run", r->s->data);
+        return sru_fail(err, SRU_EFORMAT, "%s is not the text that this run began with; a changed text needs a new run", r->s->sources.path[SRU_TRAIN]);
     if (json_object_set_new(r->s->stored, "fingerprint", json_string(is)))
         return sru_fail(err, SRU_ENOMEM, "out of memory");
     return SRU_OK;
@@ -124,8 +91,10 @@ static sru_status open_model(struct run *r, struct sru_error *err)
     struct sru_streams streams;
     sru_status status;
 
-    c.vocab = r->vocab.size;
-    if ((status = sru_config_check(&c, err)) || (status = sru_streams_open(&streams, &r->vocab, r->parts[0], s->batch, s->unroll, err))
+    c.vocab = r->corpus.vocab.size;
+    if (s->own_cutoffs)
+        sru_config_divide(&c, r->corpus.vocab.unit == SRU_WORDS ? c.vocab : 0);
+    if ((status = sru_config_check(&c, err)) || (status = sru_streams_open(&streams, &r->corpus.vocab, &r->corpus.part[SRU_TRAIN], s->batch, s->unroll, err))
         || (status = sru_lm_open(&r->lm, &c, r->dev, SRU_USE_TRAIN, err))
         || (status = sru_trainer_open(&r->trainer, &r->lm, &streams, &s->optimizer, s->clip, s->seed, err))
         || (status = sru_net_open(&r->reader, &r->lm, 1, c.window, c.window, false, false, err)))
@@ -139,11 +108,13 @@ static sru_status begin(struct run *r, struct sru_error *err)
 
     if ((status = check_fingerprint(r, err)) || (status = open_model(r, err)))
         return status;
+    if (r->corpus.vocab.unit == SRU_WORDS && (status = sru_vocab_write(&r->corpus.vocab, r->directory.vocabulary, err)))
+        return status;
     r->saved = r->earlier;
     const struct sru_beginning beginning = {
         .config = &r->lm.config, .parameters = r->lm.params.count,
         .memory = sru_lm_bytes(&r->lm) + sru_net_bytes(&r->reader) + sru_trainer_bytes(&r->lm, r->s->batch, r->s->unroll, &r->s->optimizer),
-        .train = r->parts[0].size, .valid = r->parts[1].size, .test = r->parts[2].size,
+        .unit = r->corpus.vocab.unit, .train = r->corpus.part[SRU_TRAIN].size, .valid = r->corpus.part[SRU_VALID].size, .test = r->corpus.part[SRU_TEST].size,
     };
     r->watcher->begin(r->watcher->context, &beginning);
     return sru_metrics_open(&r->metrics, r->directory.metrics, r->trainer.step, err);
@@ -156,8 +127,7 @@ static void end(struct run *r)
     if (r->reader.lm)
         sru_net_close(&r->reader);
     sru_lm_close(&r->lm);
-    for (size_t i = 0; i < 3; i++)
-        sru_text_close(&r->texts[i]);
+    sru_corpus_close(&r->corpus);
     sru_directory_close(&r->directory);
 }
 
@@ -242,19 +212,19 @@ static sru_status save(struct run *r, struct sru_error *err)
         return status;
     r->counts.seconds = seconds_of(r);
     r->saved = r->counts.seconds;
-    return sru_checkpoint_save(r->directory.last, &r->trainer, &r->counts, &r->vocab, r->s->stored, err);
+    return sru_checkpoint_save(r->directory.last, &r->trainer, &r->counts, &r->corpus.vocab, r->s->stored, err);
 }
 
 /* nats: NaN where the user did not wait for the end. */
 static sru_status evaluate_part(struct run *r, size_t i, double *nats, struct sru_error *err)
 {
-    static const char *const names[] = { "the training text", "the valid text", "the test text" };
+    static const char *const names[SRU_PARTS] = { "the training text", "the valid text", "the test text" };
     const struct sru_stop stop = { r->watcher->stop, r->watcher->context };
     struct sru_loss loss;
-    const sru_status status = sru_evaluate(&r->reader, &r->vocab, r->parts[i], names[i], &stop, &loss, err);
+    const sru_status status = sru_evaluate(&r->reader, &r->corpus.vocab, &r->corpus.part[i], names[i], &stop, &loss, err);
 
     *nats = NAN;
-    if (status || loss.count + 1 < r->parts[i].size)
+    if (status || loss.count + 1 < r->corpus.part[i].size)
         return status;
     *nats = loss.nats / (double)loss.count;
     return isfinite(*nats) ? SRU_OK : sru_fail(err, SRU_EDIVERGED, "training diverged: at step %" PRIu64 " the loss on %s is %g; try "
@@ -269,7 +239,7 @@ static sru_status evaluate(struct run *r, struct sru_error *err)
     sru_status status = catch_up(r, 0, err);
 
     if (!status)
-        status = evaluate_part(r, 1, &valid, err);
+        status = evaluate_part(r, SRU_VALID, &valid, err);
     if (status || isnan(valid))
         return status;
     r->counts.evaluations = due(r);   /* by the clock, those too that fell due meanwhile */
@@ -278,7 +248,7 @@ static sru_status evaluate(struct run *r, struct sru_error *err)
         json_t *training = json_pack("{s:I, s:I, s:f, s:f}", "step", (json_int_t)r->trainer.step, "tokens", (json_int_t)tokens_of(r),
                                      "seconds", seconds_of(r), "valid_bits", SRU_BITS(valid));
         r->counts.best = valid;
-        status = training ? sru_model_save(r->directory.best, &r->lm, &r->vocab, training, NULL, 0, err)
+        status = training ? sru_model_save(r->directory.best, &r->lm, &r->corpus.vocab, training, NULL, 0, err)
                           : sru_fail(err, SRU_ENOMEM, "out of memory");
         json_decref(training);
     }
@@ -295,8 +265,9 @@ static sru_status step(struct run *r, struct sru_error *err)
 
     if (r->trainer.unread == 0)
         r->mark = sru_now();
-    sru_trainer_step(&r->trainer, lr, muon_lr);
-    sru_status status = catch_up(r, sru_trainer_ahead(&r->trainer), err);
+    sru_status status = sru_trainer_step(&r->trainer, lr, muon_lr, err);
+    if (!status)
+        status = catch_up(r, sru_trainer_ahead(&r->trainer), err);
     if (status || due(r) > r->counts.evaluations)
         return status;   /* an evaluation records and saves */
     if (r->trainer.step % r->s->log_every == 0)
@@ -339,7 +310,7 @@ static sru_status test(struct run *r, double *nats, struct sru_error *err)
     if (status)
         return status;
     if (!(status = sru_model_file_weights(&f, &r->lm, err)))
-        status = evaluate_part(r, 2, nats, err);
+        status = evaluate_part(r, SRU_TEST, nats, err);
     sru_model_file_close(&f);
     return status;
 }
@@ -347,8 +318,8 @@ static sru_status test(struct run *r, double *nats, struct sru_error *err)
 sru_status sru_run(const struct sru_run_settings *s, struct sru_dev *dev, const struct sru_watcher *watcher,
                    struct sru_outcome *outcome, struct sru_error *err)
 {
-    struct run r = { .s = s, .watcher = watcher, .dev = dev, .began = sru_now(), .metrics.fd = -1, .directory.lock = -1 };
-    sru_status status = open_texts(&r, err);   /* before the directory, which a wrong file name shall not make */
+    struct run r = { .s = s, .watcher = watcher, .dev = dev, .began = sru_now(), .metrics.fd = -1, .corpus.file.fd = -1, .directory.lock = -1 };
+    sru_status status = sru_corpus_open(&r.corpus, &s->sources, &s->tokenizing, err);   /* before the directory, which a wrong file name shall not make */
 
     *outcome = (struct sru_outcome){ .valid = NAN, .test = NAN };
     if (!status)
@@ -360,7 +331,7 @@ sru_status sru_run(const struct sru_run_settings *s, struct sru_dev *dev, const 
     outcome->step = r.trainer.step;
     if (!status && r.counts.best > 0)
         outcome->valid = r.counts.best;
-    if (!status && outcome->ending == SRU_FINISHED && r.parts[2].size >= 2)
+    if (!status && outcome->ending == SRU_FINISHED && r.corpus.part[SRU_TEST].size >= 2)
         status = test(&r, &outcome->test, err);
     end(&r);
     return status;

@@ -6,15 +6,17 @@
 
 #include "src/model/config.h"
 #include "src/ops.h"
+#include "src/text/corpus.h"
 #include "src/train/optimizer.h"
 
 struct sru_run_settings {
-    const char *data, *valid, *test;   /* files; valid NULL: parts of data by `split` */
-    double   split[3];                 /* percent: train, valid, test */
+    struct sru_sources sources;
+    struct sru_tokenizing tokenizing;
     const char *out;                   /* directory */
     bool     resume;
     uint64_t seed;
-    struct sru_config config;          /* its vocab comes from the data */
+    struct sru_config config;          /* its vocab comes from the data; n_e is without effect where there are no cutoffs */
+    bool     own_cutoffs;              /* by the number of words (sru_config_divide); otherwise config has them */
     size_t   batch, unroll;            /* B, T */
     struct sru_optimizer optimizer;
     double   lr, muon_lr;              /* peaks */
@@ -41,7 +43,8 @@ struct sru_report {
 struct sru_beginning {
     const struct sru_config *config;
     uint64_t parameters, memory;       /* memory: bytes on the device */
-    size_t   train, valid, test;       /* bytes of text */
+    enum sru_unit unit;
+    size_t   train, valid, test;       /* tokens */
 };
 
 struct sru_watcher {

@@ -155,7 +155,7 @@ static void queue_or_replay(struct sru_trainer *t)
     t->lm->prepared = false;
 }
 
-void sru_trainer_step(struct sru_trainer *t, double rate, double muon_rate)
+sru_status sru_trainer_step(struct sru_trainer *t, double rate, double muon_rate, struct sru_error *err)
 {
     struct sru_dev *dev = t->lm->dev;
     const struct sru_step step = sru_optimizer_at(&t->optimizer, t->step + 1, rate, muon_rate);
@@ -164,7 +164,9 @@ void sru_trainer_step(struct sru_trainer *t, double rate, double muon_rate)
         t->segment = 0;
         sru_net_reset(&t->net);
     }
-    sru_streams_get(&t->streams, t->segment, t->tokens, t->targets);
+    const sru_status status = sru_streams_get(&t->streams, t->segment, t->tokens, t->targets, err);
+    if (status)
+        return status;
     sru_net_feed(&t->net, t->streams.T, t->tokens, t->targets);
     dev->ops->put(dev, t->net.step, &step, sizeof step);
     queue_or_replay(t);
@@ -172,6 +174,7 @@ void sru_trainer_step(struct sru_trainer *t, double rate, double muon_rate)
     t->step++;
     t->segment++;
     t->unread++;
+    return SRU_OK;
 }
 
 size_t sru_trainer_ahead(const struct sru_trainer *t)

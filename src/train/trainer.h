@@ -3,7 +3,7 @@
 #define SRU_TRAIN_TRAINER_H
 
 #include "src/model/lm.h"
-#include "src/text/text.h"
+#include "src/text/part.h"
 #include "src/train/muon.h"
 #include "src/train/optimizer.h"
 
@@ -40,8 +40,9 @@ void sru_trainer_close(struct sru_trainer *t);
 /*
  * One step at a learning rate, and one for Muon's matrices.  Devices that queue their work have then begun it: no more than
  * sru_trainer_ahead steps, 0 or 1, may be unread before the next.
+ * @return SRU_EFORMAT: a token is not in the vocabulary, and nothing was begun
  */
-void sru_trainer_step(struct sru_trainer *t, double rate, double muon_rate);
+sru_status sru_trainer_step(struct sru_trainer *t, double rate, double muon_rate, struct sru_error *err);
 size_t sru_trainer_ahead(const struct sru_trainer *t);
 /*
  * Wait for the first step that is unread.

@@ -1,0 +1,118 @@
+/* Corpora from texts: see corpus.h. */
+#include "config.h"
+
+#include <string.h>
+
+#include "src/size.h"
+#include "src/text/corpus.h"
+#include "src/text/prepared.h"
+
+/* A part's text. */
+struct stretch {
+    const char *data, *name;
+    size_t size;
+};
+
+/* Read the texts, and say where the parts are in them. */
+static sru_status open_texts(struct sru_corpus *c, const struct sru_sources *from, bool lines, struct stretch part[SRU_PARTS],
+                             struct sru_error *err)
+{
+    size_t n = 0, end[SRU_PARTS], before = 0;
+
+    for (; n < SRU_PARTS && from->path[n]; n++) {
+        const sru_status status = sru_text_open(&c->text[n], from->path[n], err);
+
+        if (status)
+            return status;
+        part[n] = (struct stretch){ c->text[n].data, from->path[n], c->text[n].size };
+    }
+    if (n > 1)
+        return SRU_OK;
+    sru_split_text(&c->text[0], from->split, lines, end);
+    for (size_t i = 0; i < SRU_PARTS; before = end[i++])
+        part[i] = (struct stretch){ c->text[0].data + before, from->path[0], end[i] - before };
+    return SRU_OK;
+}
+
+/* Of all the bytes that occur in any of the texts. */
+static void find_bytes(struct sru_corpus *c)
+{
+    bool seen[256] = { false };
+
+    for (size_t k = 0; k < SRU_PARTS; k++)
+        for (size_t i = 0; i < c->text[k].size; i++)
+            seen[(unsigned char)c->text[k].data[i]] = true;
+    c->vocab = sru_vocab_of_bytes(seen);
+}
+
+sru_status sru_corpus_vocab(struct sru_vocab *v, const struct sru_words *counted, const struct sru_tokenizing *how, struct sru_error *err)
+{
+    static const struct sru_word unknown = { SRU_UNK, sizeof SRU_UNK - 1 };
+    struct sru_words ranked;
+    const sru_status status = sru_words_rank(counted, how->min_count, how->most, &ranked, err);
+
+    if (status)
+        return status;
+    /* Texts to come may have words that this one has not. */
+    if (sru_words_count(&ranked, unknown, 0) < 0) {
+        sru_words_close(&ranked);
+        return sru_fail(err, SRU_ENOMEM, "out of memory for a vocabulary");
+    }
+    return sru_vocab_of_words(v, &ranked, err);
+}
+
+static sru_status find_words(struct sru_corpus *c, const struct sru_tokenizing *how, const struct stretch *train, struct sru_error *err)
+{
+    struct sru_words counted = { .lower = how->lower };
+    sru_status status = sru_words_count_text(&counted, train->data, train->size, err);
+
+    if (!status)
+        status = sru_corpus_vocab(&c->vocab, &counted, how, err);
+    sru_words_close(&counted);
+    return status;
+}
+
+static sru_status from_texts(struct sru_corpus *c, const struct sru_sources *from, const struct sru_tokenizing *how, struct sru_error *err)
+{
+    struct stretch part[SRU_PARTS] = { { 0 } };
+    sru_status status = open_texts(c, from, how->unit == SRU_WORDS, part, err);
+
+    if (status)
+        return status;
+    for (size_t i = 0; i < SRU_PARTS; i++)
+        c->fingerprint = c->fingerprint * 31 + sru_text_fingerprint(c->text[i].data, c->text[i].size);
+    if (how->unit == SRU_BYTES)
+        find_bytes(c);
+    else if ((status = find_words(c, how, &part[SRU_TRAIN], err)))
+        return status;
+    for (size_t i = 0; i < SRU_PARTS && !status; i++)
+        status = sru_part_of(&c->part[i], &c->vocab, part[i].data, part[i].size, part[i].name, err);
+    for (size_t i = 0; i < SRU_PARTS && how->unit == SRU_WORDS; i++)
+        sru_text_close(&c->text[i]);
+    return status;
+}
+
+sru_status sru_corpus_open(struct sru_corpus *c, const struct sru_sources *from, const struct sru_tokenizing *how, struct sru_error *err)
+{
+    const char *const valid = from->path[SRU_VALID] ? from->path[SRU_VALID] : from->path[SRU_TRAIN];
+
+    *c = (struct sru_corpus){ .file.fd = -1 };
+    sru_status status = sru_is_prepared(from->path[SRU_TRAIN]) ? sru_prepared_open(c, from, err) : from_texts(c, from, how, err);
+    if (!status && c->part[SRU_VALID].size < 2)
+        status = sru_fail(err, SRU_EFORMAT, "%s is too short: its valid part has %zu %ss", valid, c->part[SRU_VALID].size,
+                          sru_unit_name(c->vocab.unit));
+    if (status)
+        sru_corpus_close(c);
+    return status;
+}
+
+void sru_corpus_close(struct sru_corpus *c)
+{
+    for (size_t i = 0; i < SRU_PARTS; i++) {
+        sru_part_close(&c->part[i]);
+        sru_text_close(&c->text[i]);
+    }
+    sru_vocab_close(&c->vocab);
+    sru_prepared_close(c);
+    *c = (struct sru_corpus){ .file.fd = -1 };
+}
