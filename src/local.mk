@@ -10,7 +10,8 @@ libcore_la_SOURCES = \
   src/model/config.h src/model/config.c src/model/params.h src/model/params.c src/model/lm.h src/model/lm.c \
   src/model/decode.h src/model/decode.c src/model/quantize.c src/model/layer.c src/model/net.c src/model/adaptive.h src/model/adaptive.c src/model/file.h src/model/file.c \
   src/text/text.h src/text/text.c src/text/words.h src/text/words.c src/text/vocab.h src/text/vocab.c src/text/part.h src/text/part.c \
-  src/text/streams.c src/text/corpus.h src/text/corpus.c src/text/prepared.h src/text/prepared.c src/text/sample.h src/text/sample.c \
+  src/text/streams.c src/text/corpus.h src/text/corpus.c src/text/prepared.h src/text/prepared.c src/text/prepare.c \
+  src/text/lines.h src/text/lines.c src/text/sample.h src/text/sample.c \
   src/train/schedule.h src/train/schedule.c src/train/optimizer.h src/train/optimizer.c src/train/muon.h src/train/muon.c src/train/metrics.h \
   src/train/metrics.c src/train/evaluate.h src/train/evaluate.c src/train/trainer.h src/train/trainer.c \
   src/train/checkpoint.h src/train/checkpoint.c src/train/directory.h src/train/directory.c src/train/run.h \
@@ -27,7 +28,7 @@ libsru_la_LDFLAGS = -version-info 0:0:0 -no-undefined
 bin_PROGRAMS += sru-lm
 sru_lm_SOURCES = src/cli/sru-lm.c src/cli/cli.h src/cli/options.c src/cli/messages.c src/cli/words.h src/cli/words.c \
   src/cli/device.c src/cli/progress.h src/cli/progress.c src/cli/train-options.h src/cli/train-options.c \
-  src/cli/load.h src/cli/load.c src/cli/cmd-train.c src/cli/cmd-eval.c src/cli/cmd-generate.c src/cli/cmd-info.c \
+  src/cli/load.h src/cli/load.c src/cli/cmd-train.c src/cli/cmd-prepare.c src/cli/cmd-eval.c src/cli/cmd-generate.c src/cli/cmd-info.c \
   src/cli/cmd-bench.c src/cli/bench-report.h src/cli/bench-text.c src/cli/bench-json.c
 sru_lm_LDADD = libbench.la libcore.la
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "src/text/corpus.h"
+#include "src/text/prepared.h"
 #include "tests/support.h"
 
 START_TEST(vocabulary)
@@ -149,8 +149,8 @@ static const char *ranked(const char *text, bool lower, uint64_t min_count, size
     for (size_t i = 0; i < v.n; i++)
         n += (size_t)sprintf(all + n, "%s %d,", v.text + v.at[i], (int)v.count[i]);
     for (size_t i = 0; i < v.n; i++)
-        ck_assert_int_eq(sru_words_find(&v, (struct sru_word){ v.text + v.at[i], v.at[i + 1] - v.at[i] - 1 }), (int)i);
-    ck_assert_int_eq(sru_words_find(&v, (struct sru_word){ "nowhere", 7 }), -1);
+        ck_assert_int_eq(sru_words_find(&v, sru_words_get(&v, i)), (int)i);
+    ck_assert_int_eq(sru_words_find(&v, sru_word_of("nowhere", 7)), -1);
     sru_words_close(&v), sru_words_close(&counted);
     return all;
 }
@@ -179,10 +179,214 @@ START_TEST(many_words)
     for (int round = 0; round < 2; round++)
         for (int i = 0; i < 50000; i++) {
             const size_t size = (size_t)sprintf(word, "%d", i * 7);
-            ck_assert_int_eq(sru_words_count(&w, (struct sru_word){ word, size }, 1), i);
+            ck_assert_int_eq(sru_words_count(&w, sru_word_of(word, size), 1), i);
         }
     ck_assert(w.n == 50000 && w.count[123] == 2 && strcmp(w.text + w.at[49999], "349993") == 0);
     sru_words_close(&w);
+}
+END_TEST
+
+/* Every byte as the fourth, and as the twelfth, of a word: A to Z and no other is lowered. */
+START_TEST(lowered)
+{
+    struct sru_words w = { .lower = true };
+    char word[12] = "xyzwXYZWabcd";
+
+    for (int byte = 1; byte < 256; byte++)
+        for (size_t at = 3; at < 12; at += 8) {
+            memcpy(word, "xyzwxyzwabcd", 12);
+            word[at] = (char)byte;
+            const int32_t i = sru_words_count(&w, sru_word_of(word, 12), 1);
+            ck_assert_int_eq(w.text[w.at[i] + at], (char)(byte >= 'A' && byte <= 'Z' ? byte + 32 : byte));
+            memcpy(word, "XyZWxYzwaBC", 11);
+            word[at] = (char)byte;
+            word[11] = at == 11 ? (char)byte : 'D';
+            ck_assert_int_eq(sru_words_find(&w, sru_word_of(word, 12)), i);
+            ck_assert_int_eq(sru_words_find(&w, sru_word_of(word, 11)), -1);
+        }
+    sru_words_close(&w);
+}
+END_TEST
+
+/* ---- Corpora -------------------------------------------------------------------------------------------- */
+
+static char directory[64];
+
+static void make_directory(void)
+{
+    strcpy(directory, "/tmp/check_text.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+}
+
+static void remove_directory(void)
+{
+    char command[128];
+
+    sprintf(command, "rm -r %s", directory);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static const char *write_file(const char *name, const char *text, size_t size)
+{
+    static char paths[4][128];
+    static int n;
+    char *path = paths[n++ % 4];
+
+    sprintf(path, "%s/%s", directory, name);
+    FILE *f = fopen(path, "wb");
+    ck_assert_uint_eq(fwrite(text, 1, size, f), size);
+    fclose(f);
+    return path;
+}
+
+static void no_progress(void *context, uint64_t bytes, uint64_t of)
+{
+    (void)context;
+    ck_assert(of == 0 || bytes <= of);
+}
+static const struct sru_preparing quietly = { .progress = no_progress };
+
+/* Both have the same parts and vocabulary. */
+static void assert_same(const struct sru_corpus *a, const struct sru_corpus *b)
+{
+    struct sru_error err;
+
+    ck_assert(sru_vocab_same(&a->vocab, &b->vocab));
+    for (size_t i = 0; i < SRU_PARTS; i++) {
+        ck_assert_uint_eq(a->part[i].size, b->part[i].size);
+        ck_assert_uint_eq(a->part[i].bytes, b->part[i].bytes);
+        for (size_t k = 0; k < a->part[i].size; k++) {
+            int32_t x, y;
+
+            ck_assert(!sru_part_get(&a->part[i], &a->vocab, k, 1, &x, "a", &err) && !sru_part_get(&b->part[i], &b->vocab, k, 1, &y, "b", &err));
+            ck_assert_int_eq(x, y);
+        }
+    }
+}
+
+/* A text of lines of words, some of them frequent; every so often a very long line. */
+static char *make_text(size_t size, size_t longest)
+{
+    char *text = malloc(size + 32);
+    size_t n = 0, line = 0;
+
+    for (unsigned i = 1; n < size; i = i * 1103515245 + 12345) {
+        const unsigned kind = i >> 16;
+
+        n += (size_t)sprintf(text + n, "%s%u", kind % 7 == 0 ? "Word" : kind % 7 < 4 ? "w" : "another", kind % 7 < 4 ? kind % 97 : kind % 20011);
+        text[n] = n - line > (kind % 50 == 0 ? longest : 40) ? '\n' : ' ';
+        line = text[n++] == '\n' ? n : line;
+    }
+    return text;
+}
+
+/* What was prepared is what the texts give: split at every place near an end of a line, and by three files. */
+START_TEST(prepared_is_the_same)
+{
+    const struct sru_tokenizing how[] = {
+        { .unit = SRU_WORDS, .min_count = 1 }, { .unit = SRU_WORDS, .lower = true, .min_count = 2 }, { .unit = SRU_WORDS, .min_count = 1, .most = 50 },
+    };
+    char *text = make_text(3000, 500);
+    const char *path = write_file("text", text, 3000);
+    struct sru_corpus a, b;
+    struct sru_prepared x;
+    struct sru_error err;
+
+    for (int k = 0; k < 120; k++) {
+        const struct sru_sources from = { { k % 3 == 2 ? write_file("train", text, 1500) : path, k % 3 == 2 ? path : NULL, NULL },
+                                          { 50 + k / 30.0, 40 - k / 20.0, k % 2 } };
+        const struct sru_sources there = { { directory, NULL, NULL }, { 0 } };
+
+        ck_assert_msg(!sru_corpus_open(&a, &from, &how[k % 3], &err), "%s", err.message);
+        ck_assert_msg(!sru_prepare(directory, &from, &how[k % 3], NULL, &quietly, &x, &err), "%s", err.message);
+        ck_assert_msg(!sru_corpus_open(&b, &there, NULL, &err), "%s", err.message);
+        ck_assert(x.words == a.vocab.size && x.tokens[SRU_VALID] == a.part[SRU_VALID].size);
+        assert_same(&a, &b);
+        sru_corpus_close(&a), sru_corpus_close(&b);
+    }
+    free(text);
+}
+END_TEST
+
+/* More than a buffer holds, lines longer than it among them, and more words than 16 bits number. */
+START_TEST(large_texts)
+{
+    const size_t size = 11 << 20;
+    const struct sru_tokenizing how = { .unit = SRU_WORDS, .min_count = 1 };
+    char *text = make_text(size, 5 << 20);
+    const struct sru_sources there = { { directory, NULL, NULL }, { 0 } };
+    struct sru_corpus a, b;
+    struct sru_prepared x;
+    struct sru_error err;
+
+    for (int i = 0; i < 70000; i++)
+        text[40 * (size_t)i + (size_t)sprintf(text + 40 * i, "%d", i)] = ' ';
+    const struct sru_sources from = { { write_file("text", text, size), NULL, NULL }, { 60, 30, 10 } };
+    ck_assert(!sru_corpus_open(&a, &from, &how, &err) && !sru_prepare(directory, &from, &how, NULL, &quietly, &x, &err));
+    ck_assert(!sru_corpus_open(&b, &there, NULL, &err));
+    ck_assert(a.vocab.size > 65536 && b.part[0].width == 4 && sru_vocab_same(&a.vocab, &b.vocab));
+    for (size_t i = 0; i < SRU_PARTS; i++) {
+        ck_assert(a.part[i].size == b.part[i].size && a.part[i].bytes == b.part[i].bytes);
+        ck_assert_mem_eq(a.part[i].data, b.part[i].data, 4 * a.part[i].size);
+    }
+    sru_corpus_close(&a), sru_corpus_close(&b);
+    free(text);
+}
+END_TEST
+
+START_TEST(given_vocabularies)
+{
+    static const char list[] = "the 17\n<unk>\ncat\n<eos>\n", text[] = "the dog\nthe cat\n";
+    const struct sru_tokenizing how = { .unit = SRU_WORDS };
+    const char *path = write_file("text", text, sizeof text - 1);
+    const struct sru_sources from = { { path, path, NULL }, { 0 } }, there = { { directory, NULL, NULL }, { 0 } };
+    struct sru_corpus c;
+    struct sru_prepared x;
+    struct sru_vocab v;
+    struct sru_error err;
+    int32_t ids[6];
+
+    ck_assert(!sru_vocab_read(&v, write_file("list", list, sizeof list - 1), false, &err) && v.size == 4 && v.unknown == 1);
+    ck_assert(!sru_prepare(directory, &from, &how, &v, &quietly, &x, &err) && x.unknown[0] == 1 && x.words == 4);
+    ck_assert(!sru_corpus_open(&c, &there, NULL, &err) && sru_vocab_same(&c.vocab, &v));
+    ck_assert(c.part[0].size == 6 && !sru_part_get(&c.part[0], &v, 0, 6, ids, "x", &err));
+    ck_assert_mem_eq(ids, ((int32_t[]){ 0, 1, 3, 0, 2, 3 }), sizeof ids);
+    sru_corpus_close(&c), sru_vocab_close(&v);
+
+    ck_assert(!sru_vocab_read(&v, write_file("list", "the\ncat\n<eos>", 13), false, &err) && v.unknown == -1);
+    ck_assert_int_eq(sru_prepare(directory, &from, &how, &v, &quietly, &x, &err), SRU_EFORMAT);
+    sru_vocab_close(&v);
+    ck_assert_int_eq(sru_vocab_read(&v, write_file("list", "a\nb\na\n", 6), false, &err), SRU_EFORMAT);
+    ck_assert_ptr_nonnull(strstr(err.message, "line 3"));
+    ck_assert_int_eq(sru_vocab_read(&v, write_file("list", "a\n\nb\n", 5), false, &err), SRU_EFORMAT);
+    ck_assert_ptr_nonnull(strstr(err.message, "line 2"));
+}
+END_TEST
+
+START_TEST(broken_corpora)
+{
+    const struct sru_tokenizing how = { .unit = SRU_WORDS, .min_count = 1 };
+    const char *path = write_file("text", "a b\na \xff\n", 8), *good = write_file("good", "a b\nc d\ne f\n", 12);
+    const struct sru_sources bad = { { path, path, NULL }, { 0 } }, from = { { good, good, NULL }, { 0 } };
+    struct sru_sources there = { { directory, NULL, NULL }, { 0 } };
+    struct sru_corpus c;
+    struct sru_prepared x;
+    struct sru_error err;
+    char file[128];
+
+    ck_assert_int_eq(sru_corpus_open(&c, &bad, &how, &err), SRU_EFORMAT);
+    ck_assert_ptr_nonnull(strstr(err.message, "UTF-8"));
+    ck_assert_int_eq(sru_prepare(directory, &bad, &how, NULL, &quietly, &x, &err), SRU_EFORMAT);
+    ck_assert(!sru_prepare(directory, &from, &how, NULL, &quietly, &x, &err));
+    there.path[SRU_VALID] = good;
+    ck_assert_int_eq(sru_corpus_open(&c, &there, &how, &err), SRU_EINVAL);
+    there.path[SRU_VALID] = NULL;
+    sprintf(file, "%s/corpus.safetensors", directory);
+    for (long size = 0; size < 700; size += 13) {   /* cut anywhere: an error, whatever it says */
+        ck_assert(!sru_prepare(directory, &from, &how, NULL, &quietly, &x, &err));
+        ck_assert_int_eq(truncate(file, size), 0);
+        ck_assert_int_ne(sru_corpus_open(&c, &there, NULL, &err), SRU_OK);
+    }
 }
 END_TEST
 
@@ -198,6 +402,14 @@ int main(void)
     tcase_add_test(t, words_are_pythons);
     tcase_add_test(t, words_by_frequency);
     tcase_add_test(t, many_words);
+    tcase_add_test(t, lowered);
+    suite_add_tcase(s, t);
+    t = tcase_create("corpora");
+    tcase_add_checked_fixture(t, make_directory, remove_directory);
+    tcase_add_test(t, prepared_is_the_same);
+    tcase_add_test(t, large_texts);
+    tcase_add_test(t, given_vocabularies);
+    tcase_add_test(t, broken_corpora);
     suite_add_tcase(s, t);
     return run_suite(s);
 }

@@ -38,10 +38,10 @@ expect 0 '--help' "$sru" --help;                    holds out 'generate'
 expect 0 'help train' "$sru" help train;            holds out 'Usage: sru-lm train'
 expect 2 'no command' "$sru"
 expect 2 'unknown command' "$sru" trian;            says "trian" "did you mean 'train'"
-for c in train eval generate info bench; do
+for c in train prepare eval generate info bench; do
     expect 0 "$c --help" "$sru" $c --help;          holds out "Usage: sru-lm $c"
     expect 2 "$c: unknown option" "$sru" $c --bacth 3; says bacth
-    case $c in eval | generate) option=--window ;; bench) option=--seconds ;; *) option=--batch ;; esac
+    case $c in eval | generate) option=--window ;; bench) option=--seconds ;; prepare) option=--split ;; *) option=--batch ;; esac
     expect 2 "$c: option without its argument" "$sru" $c $option; says needs
 done
 expect 2 'train without data' "$sru" train;         says '--data'
@@ -155,6 +155,30 @@ printf 'line \001' >strange
 expect 1 'a byte that the model does not know' "$sru" eval run/best.safetensors --data strange; says strange 'byte 5'
 expect 1 'one byte' "$sru" eval run/best.safetensors --data /dev/stdin
 expect 1 'eval of nothing' "$sru" eval run/best.safetensors --data empty; says empty
+
+# ---- words
+expect 0 'prepare' "$sru" prepare --data text --out corpus; holds out 'different words'; holds out 'train --data corpus'
+expect 1 'prepare, where a corpus is' "$sru" prepare --data text --out corpus; says 'already holds'
+expect 2 'prepare without --out' "$sru" prepare --data text; says '--out'
+expect 2 'prepare with two vocabularies' "$sru" prepare --data text --out c2 --words corpus/vocabulary.txt --min-count 2; says '--words'
+expect 1 'prepare nothing' "$sru" prepare --data nowhere --out c2; says nowhere
+expect 1 'prepare standard input, split' "$sru" prepare --data - --out c2; says '--valid'
+expect 0 'prepare with a vocabulary' "$sru" prepare --data text --out c3 --words corpus/vocabulary.txt
+check 'the same corpus' cmp corpus/corpus.safetensors c3/corpus.safetensors
+expect 0 'train on a corpus' "$sru" train --data corpus --out words $small --steps 30; holds out perplexity
+expect 0 'train on words' "$sru" train --data text --tokens words --out words2 $small --steps 30
+check 'a corpus and its text train alike' sh -c 'tail -n 1 words/metrics.jsonl | sed "s/.seconds.*lr//" >a; tail -n 1 words2/metrics.jsonl | sed "s/.seconds.*lr//" >b; cmp a b'
+check 'the vocabulary beside the model' cmp words/vocabulary.txt corpus/vocabulary.txt
+expect 1 'train on a corpus and a text' "$sru" train --data corpus --valid text --out words3 $small; says '--valid'
+expect 0 'adaptive softmax' "$sru" train --data corpus --out words4 $small --cutoffs 20,100 --embedding 16 --divide 2 --steps 10
+expect 2 'cutoffs that are none' "$sru" train --data corpus --out words5 $small --cutoffs 20,x; says cutoffs
+expect 1 'cutoffs above the words' "$sru" train --data corpus --out words5 $small --cutoffs 20,100000; says 100000
+expect 0 'eval of a corpus' "$sru" eval words/best.safetensors --data corpus --part test; holds out 'per word'; holds out 'bits per byte'
+expect 2 'eval of an unknown part' "$sru" eval words/best.safetensors --data corpus --part tets; says part
+expect 1 'eval of a corpus by another model' "$sru" eval run/best.safetensors --data corpus; says vocabulary
+printf 'line 7 is never seen.\n' >unseen
+expect 0 'eval of words that are not known' "$sru" eval words/best.safetensors --data unseen
+expect 0 'generate words' "$sru" generate words/best.safetensors --tokens 20 --prompt 'line 7'; holds out '^line 7 '
 
 # ---- generate
 expect 0 'generate' "$sru" generate run/best.safetensors --seed 3 --tokens 100 --prompt 'line '

@@ -91,8 +91,11 @@ static sru_status write_parts(struct sru_replace *r, const char *text, const str
         || (status = sru_replace_write(r, text, length, err))
         || (status = sru_replace_write(r, spaces, padded - length, err)))
         return status;
-    for (size_t i = 0; i < n && !status; i++)
-        status = sru_replace_write(r, items[i].t->data, (size_t)items[i].bytes, err);
+    for (size_t i = 0; i < n && !status; i++) {
+        const struct sru_st_tensor *t = items[i].t;
+
+        status = t->write ? t->write(t->context, r, err) : sru_replace_write(r, t->data, (size_t)items[i].bytes, err);
+    }
     return status;
 }
 

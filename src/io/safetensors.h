@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "src/error.h"
+#include "src/io/replace.h"
 
 #define SRU_ST_MAX_HEADER ((uint64_t)16 << 20)  /* bytes of JSON the reader accepts */
 #define SRU_ST_MAX_RANK 8
@@ -53,7 +54,9 @@ sru_status sru_st_read_as(const struct sru_st_file *f, const char *name, const c
 struct sru_st_tensor {
     const char *name, *dtype;
     size_t rank, shape[SRU_ST_MAX_RANK];
-    const void *data;
+    const void *data;                                /* or NULL: `write` writes all of its bytes with sru_replace_write */
+    sru_status (*write)(void *context, struct sru_replace *r, struct sru_error *err);
+    void *context;
 };
 
 /*

@@ -47,7 +47,7 @@ static void find_bytes(struct sru_corpus *c)
 
 sru_status sru_corpus_vocab(struct sru_vocab *v, const struct sru_words *counted, const struct sru_tokenizing *how, struct sru_error *err)
 {
-    static const struct sru_word unknown = { SRU_UNK, sizeof SRU_UNK - 1 };
+    const struct sru_word unknown = sru_word_of(SRU_UNK, sizeof SRU_UNK - 1);
     struct sru_words ranked;
     const sru_status status = sru_words_rank(counted, how->min_count, how->most, &ranked, err);
 

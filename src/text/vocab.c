@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "src/io/replace.h"
+#include "src/size.h"
+#include "src/text/text.h"
 #include "src/text/vocab.h"
 
 static const char *const units[] = { [SRU_BYTES] = "byte", [SRU_WORDS] = "word" };
@@ -77,42 +79,50 @@ static sru_status bytes_from_json(struct sru_vocab *v, json_t *list, struct sru_
 
 /* ---- Of words ------------------------------------------------------------------------------------ */
 
+/* Are all words UTF-8, and without zeros? */
+static bool is_text(const struct sru_words *w)
+{
+    json_t *all = json_stringn(w->text, w->at[w->n]);
+    bool ok = all != NULL;
+
+    for (size_t i = 0; i < w->n && ok; i++)
+        ok = strlen(w->text + w->at[i]) + 1 == w->at[i + 1] - w->at[i];
+    json_decref(all);
+    return ok;
+}
+
 sru_status sru_vocab_of_words(struct sru_vocab *v, struct sru_words *words, struct sru_error *err)
 {
-    static const struct sru_word unknown = { SRU_UNK, sizeof SRU_UNK - 1 };
+    const struct sru_word unknown = sru_word_of(SRU_UNK, sizeof SRU_UNK - 1);
 
     *v = (struct sru_vocab){ .unit = SRU_WORDS, .size = words->n, .words = *words, .unknown = sru_words_find(words, unknown) };
     *words = (struct sru_words){ 0 };
-    for (size_t i = 0; i < v->size; i++) {
-        json_t *string = json_string(v->words.text + v->words.at[i]);
-        const bool valid = string != NULL && json_string_length(string) + 1 == v->words.at[i + 1] - v->words.at[i];
-
-        json_decref(string);
-        if (!valid) {
-            const sru_status status = sru_fail(err, SRU_EFORMAT, "the text is not UTF-8, which words have to be: the %zuth most frequent "
-                                               "has other bytes; convert it, or read it by bytes", i);
-            sru_vocab_close(v);
-            return status;
-        }
-    }
-    return SRU_OK;
+    if (is_text(&v->words))
+        return SRU_OK;
+    sru_vocab_close(v);
+    return sru_fail(err, SRU_EFORMAT, "the text is not UTF-8, which words have to be: convert it, or read it by bytes");
 }
 
-/* All words with a blank between. */
-static json_t *words_to_json(const struct sru_vocab *v)
+/* All words, each with something after it; to be freed.  NULL without memory. */
+static char *joined(const struct sru_words *w, char after)
 {
-    const struct sru_words *w = &v->words;
-    const size_t size = w->at[w->n] - 1;
-    char *text = malloc(size + 1);
-    json_t *json = NULL;
+    char *text = malloc(w->at[w->n]);
 
     if (text) {
-        memcpy(text, w->text, size);
-        for (size_t i = 1; i < w->n; i++)
-            text[w->at[i] - 1] = ' ';
-        json = json_pack("{s:b, s:s, s:s%}", "lower", (int)w->lower, "unit", "words", "words", text, size);
-        free(text);
+        memcpy(text, w->text, w->at[w->n]);
+        for (size_t i = 0; i < w->n; i++)
+            text[w->at[i + 1] - 1] = after;
     }
+    return text;
+}
+
+static json_t *words_to_json(const struct sru_vocab *v)
+{
+    char *text = joined(&v->words, ' ');
+    json_t *json = text ? json_pack("{s:b, s:s, s:s%}", "lower", (int)v->words.lower, "unit", "words", "words", text, v->words.at[v->size] - 1)
+                        : NULL;
+
+    free(text);
     return json;
 }
 
@@ -142,21 +152,59 @@ static sru_status words_from_json(struct sru_vocab *v, json_t *json, struct sru_
 
 sru_status sru_vocab_write(const struct sru_vocab *v, const char *path, struct sru_error *err)
 {
+    char *text = v->unit == SRU_WORDS ? joined(&v->words, '\n') : NULL;
     struct sru_replace r;
-    sru_status status = v->unit == SRU_WORDS ? sru_replace_begin(&r, path, v->words.at[v->size], err)
-                                             : sru_fail(err, SRU_EINVAL, "a vocabulary of bytes is not written as words");
+    sru_status status;
 
+    if (!text)
+        return v->unit == SRU_WORDS ? sru_fail(err, SRU_ENOMEM, "out of memory to write %s", path)
+                                    : sru_fail(err, SRU_EINVAL, "a vocabulary of bytes is not written as words");
+    if (!(status = sru_replace_begin(&r, path, v->words.at[v->size], err))) {
+        if ((status = sru_replace_write(&r, text, v->words.at[v->size], err)))
+            sru_replace_abort(&r);
+        else
+            status = sru_replace_commit(&r, err);
+    }
+    free(text);
+    return status;
+}
+
+/* SRU_EFORMAT: the file's line is empty, or its word was before. */
+static sru_status read_words(struct sru_words *words, const struct sru_text *text, const char *path, struct sru_error *err)
+{
+    struct sru_word_reader r = { .text = text->data, .size = text->size };
+    struct sru_word word;
+    bool begins = true;
+
+    while (sru_word_next(&r, &word)) {
+        const bool inside = word.text >= text->data && word.text < text->data + text->size;
+        const size_t n = words->n;
+
+        if (!inside && begins)
+            return sru_fail(err, SRU_EFORMAT, "%s: line %zu has no word", path, n + 1);
+        if (inside && begins && sru_words_count(words, word, 1) != (int32_t)n)
+            return words->n > n ? sru_fail(err, SRU_ENOMEM, "out of memory for a vocabulary of more than %zu words", n)
+                : sru_fail(err, SRU_EFORMAT, "%s: line %zu: '%.*s' is in the vocabulary already", path, n + 1, (int)sru_min(word.size, 60),
+                           word.text);
+        begins = !inside;
+    }
+    return SRU_OK;
+}
+
+sru_status sru_vocab_read(struct sru_vocab *v, const char *path, bool lower, struct sru_error *err)
+{
+    struct sru_words words = { .lower = lower };
+    struct sru_text text;
+    sru_status status = sru_text_open(&text, path, err);
+
+    *v = (struct sru_vocab){ 0 };
     if (status)
         return status;
-    for (size_t i = 0; i < v->size && !status; i++) {
-        const size_t n = v->words.at[i + 1] - v->words.at[i] - 1;
-
-        if (!(status = sru_replace_write(&r, v->words.text + v->words.at[i], n, err)))
-            status = sru_replace_write(&r, "\n", 1, err);
-    }
+    status = read_words(&words, &text, path, err);
+    sru_text_close(&text);
     if (!status)
-        return sru_replace_commit(&r, err);
-    sru_replace_abort(&r);
+        return sru_vocab_of_words(v, &words, err);
+    sru_words_close(&words);
     return status;
 }
 

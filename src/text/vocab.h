@@ -47,6 +47,12 @@ const char *sru_vocab_text(const struct sru_vocab *v, int32_t token, size_t *n);
 json_t *sru_vocab_to_json(const struct sru_vocab *v);
 sru_status sru_vocab_from_json(struct sru_vocab *v, json_t *json, struct sru_error *err);
 
+/*
+ * A file of words, one a line, in order; what follows a line's first word, such as its count, is passed over.
+ * SRU_EIO; SRU_EFORMAT: no words, one twice, or not UTF-8; SRU_ENOMEM.
+ */
+sru_status sru_vocab_read(struct sru_vocab *v, const char *path, bool lower, struct sru_error *err);
+
 /* A word a line, in order.  SRU_EIO; SRU_EINVAL for a vocabulary of bytes. */
 sru_status sru_vocab_write(const struct sru_vocab *v, const char *path, struct sru_error *err);
 

@@ -7,26 +7,62 @@
 #include "src/size.h"
 #include "src/text/words.h"
 
-static const struct sru_word end_of_line = { SRU_EOS, sizeof SRU_EOS - 1 }, unknown = { SRU_UNK, sizeof SRU_UNK - 1 };
-
 /* ---- A text's words ----------------------------------------------------------------------- */
+
+/* Bytes that are white space, or (2) that may begin a character that is. */
+static const unsigned char spaces[256] = {
+    ['\t'] = 1, ['\n'] = 1, ['\v'] = 1, ['\f'] = 1, ['\r'] = 1, [0x1c] = 1, [0x1d] = 1, [0x1e] = 1, [0x1f] = 1, [' '] = 1,
+    [0xc2] = 2, [0xe1] = 2, [0xe2] = 2, [0xe3] = 2,
+};
 
 /* Bytes of the white space that a text of n bytes begins with: one character of it, or 0. */
 static size_t space(const unsigned char *s, size_t n)
 {
-    if (s[0] > ' ' && s[0] < 0xc2)   /* nearly all */
-        return 0;
-    if (s[0] == ' ' || (s[0] >= '\t' && s[0] <= '\r') || (s[0] >= 0x1c && s[0] <= 0x1f))
-        return 1;
-    if (n >= 2 && s[0] == 0xc2 && (s[1] == 0x85 || s[1] == 0xa0))
-        return 2;
-    if (n < 3 || s[0] < 0xe1 || s[0] > 0xe3)
+    if (spaces[s[0]] < 2)
+        return spaces[s[0]];
+    if (s[0] == 0xc2)
+        return n >= 2 && (s[1] == 0x85 || s[1] == 0xa0) ? 2 : 0;
+    if (n < 3 || (s[1] & 0xc0) != 0x80 || (s[2] & 0xc0) != 0x80)
         return 0;
     const unsigned code = (s[0] & 15u) << 12 | (s[1] & 63u) << 6 | (s[2] & 63u);
-    if ((s[1] & 0xc0) != 0x80 || (s[2] & 0xc0) != 0x80)
-        return 0;
     return code == 0x1680 || (code >= 0x2000 && code <= 0x200a) || code == 0x2028 || code == 0x2029 || code == 0x202f || code == 0x205f
         || code == 0x3000 ? 3 : 0;
+}
+
+/* n bytes, at most 8, and zeros after them. */
+static uint64_t load(const char *p, size_t n)
+{
+    uint64_t x = 0;
+
+    memcpy(&x, p, sru_min(n, 8));
+    return x;
+}
+
+struct sru_word sru_word_of(const char *text, size_t size)
+{
+    return (struct sru_word){ text, size, load(text, size) };
+}
+
+static struct sru_word end_of_line(void)
+{
+    return sru_word_of(SRU_EOS, sizeof SRU_EOS - 1);
+}
+
+static struct sru_word unknown(void)
+{
+    return sru_word_of(SRU_UNK, sizeof SRU_UNK - 1);
+}
+
+/* The same where a text has more bytes after the word: without a branch, since sizes of words are not foreseen. */
+static struct sru_word word_within(const char *text, size_t size, size_t room)
+{
+    struct sru_word word = { text, size, 0 };
+
+    if (room < 8 || size == 0)
+        return sru_word_of(text, size);
+    memcpy(&word.first, text, 8);
+    word.first &= UINT64_MAX >> 8 * (8 - sru_min(size, 8));
+    return word;
 }
 
 bool sru_word_next(struct sru_word_reader *r, struct sru_word *word)
@@ -40,19 +76,21 @@ bool sru_word_next(struct sru_word_reader *r, struct sru_word *word)
             continue;
         r->at++;
         r->inside = false;
-        *word = end_of_line;
+        *word = end_of_line();
         return true;
     }
     if (r->at == r->size) {
-        *word = end_of_line;
+        *word = end_of_line();
         const bool last = r->inside;
         r->inside = false;
         return last;
     }
-    for (from = r->at; r->at < r->size && space(text + r->at, r->size - r->at) == 0;)
+    from = r->at;
+    do
         r->at++;
+    while (r->at < r->size && (spaces[text[r->at]] == 0 || space(text + r->at, r->size - r->at) == 0));
     r->inside = true;
-    *word = (struct sru_word){ r->text + from, r->at - from };
+    *word = word_within(r->text + from, r->at - from, r->size - from);
     return true;
 }
 
@@ -67,56 +105,96 @@ void sru_words_close(struct sru_words *w)
     *w = (struct sru_words){ 0 };
 }
 
-static unsigned char folded(const struct sru_words *w, char c)
+/* 8 bytes as w has them. */
+static uint64_t folded(const struct sru_words *w, uint64_t x)
 {
-    return (unsigned char)(w->lower && c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    const uint64_t ones = 0x0101010101010101u, high = 0x80 * ones;
+
+    if (!w->lower)
+        return x;
+    /* The high bit of every byte from 'A' to 'Z'; bytes above 127 have their own, and are neither. */
+    const uint64_t low = x & ~high, letters = (low + (0x80 - 'A') * ones) & ~(low + (0x80 - 'Z' - 1) * ones) & ~x & high;
+    return x + (letters >> 2);
 }
 
-static struct sru_word word_of(const struct sru_words *w, size_t i)
+/* Bytes k to k + 8 of a word, as w has them. */
+static uint64_t eight(const struct sru_words *w, struct sru_word word, size_t k)
 {
-    return (struct sru_word){ w->text + w->at[i], w->at[i + 1] - w->at[i] - 1 };
+    return folded(w, k == 0 ? word.first : load(word.text + k, word.size - k));
 }
 
-static bool same(const struct sru_words *w, size_t i, struct sru_word word)
+struct sru_word sru_words_get(const struct sru_words *w, size_t i)
 {
-    const struct sru_word mine = word_of(w, i);
+    return sru_word_of(w->text + w->at[i], w->at[i + 1] - w->at[i] - 1);
+}
 
-    if (mine.size != word.size)
+/* Of a word that has the same first 8 bytes. */
+static bool same_rest(const struct sru_words *w, size_t i, struct sru_word word)
+{
+    const char *mine = w->text + w->at[i];
+
+    if (w->at[i + 1] - w->at[i] - 1 != word.size)
         return false;
-    for (size_t k = 0; k < word.size; k++)
-        if ((unsigned char)mine.text[k] != folded(w, word.text[k]))
+    if (!w->lower)
+        return memcmp(mine + 8, word.text + 8, word.size - 8) == 0;
+    for (size_t k = 8; k < word.size; k += 8)
+        if (load(mine + k, word.size - k) != eight(w, word, k))
             return false;
     return true;
 }
 
-/* The slot that a word has, or would have. */
-static size_t slot_of(const struct sru_words *w, struct sru_word word)
+static uint64_t hash_of(const struct sru_words *w, struct sru_word word)
 {
-    uint64_t h = 0xcbf29ce484222325u;
+    uint64_t h = (word.size ^ folded(w, word.first)) * 0x9e3779b97f4a7c15u;
 
-    for (size_t k = 0; k < word.size; k++)
-        h = (h ^ folded(w, word.text[k])) * 0x100000001b3u;
-    size_t slot = (size_t)(h ^ h >> 32) & (w->n_slots - 1);
-    while (w->slots[slot] > 0 && !same(w, w->slots[slot] - 1, word))
-        slot = (slot + 1) & (w->n_slots - 1);
-    return slot;
+    for (size_t k = 8; k < word.size; k += 8)
+        h = ((h ^ h >> 32) ^ eight(w, word, k)) * 0x9e3779b97f4a7c15u;
+    h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;   /* of every byte something in every bit */
+    return h ^ h >> 32;
+}
+
+/* The slot that a word has, or would have; *fresh is then what goes there. */
+static struct sru_word_slot *slot_of(const struct sru_words *w, struct sru_word word, struct sru_word_slot *fresh)
+{
+    const uint64_t hash = hash_of(w, word), first = folded(w, word.first);
+    const uint32_t mark = (uint32_t)(hash >> 32) << 8 | (uint32_t)sru_min(word.size, 255);
+    struct sru_word_slot *slots = w->slots;
+    size_t i = hash & (w->n_slots - 1);
+
+    *fresh = (struct sru_word_slot){ first, mark, (uint32_t)w->n + 1 };
+    while (slots[i].number > 0 && (slots[i].first != first || slots[i].mark != mark || (word.size > 8 && !same_rest(w, slots[i].number - 1, word))))
+        i = (i + 1) & (w->n_slots - 1);
+    return &slots[i];
+}
+
+void sru_words_expect(const struct sru_words *w, struct sru_word word)
+{
+    if (w->n_slots > 0)
+        __builtin_prefetch(&w->slots[hash_of(w, word) & (w->n_slots - 1)]);
 }
 
 int32_t sru_words_find(const struct sru_words *w, struct sru_word word)
 {
-    return w->n_slots > 0 ? (int32_t)w->slots[slot_of(w, word)] - 1 : -1;
+    struct sru_word_slot fresh;
+
+    return w->n_slots > 0 ? (int32_t)slot_of(w, word, &fresh)->number - 1 : -1;
 }
 
 /* Twice the slots. */
 static bool rehash(struct sru_words *w)
 {
     struct sru_words more = *w;
+    struct sru_word_slot fresh;
 
     more.n_slots = w->n_slots > 0 ? 2 * w->n_slots : 1024;
     if (!(more.slots = calloc(more.n_slots, sizeof *more.slots)))
         return false;
-    for (size_t i = 0; i < w->n; i++)
-        more.slots[slot_of(&more, word_of(w, i))] = (uint32_t)i + 1;
+    for (size_t i = 0; i < w->n; i++) {
+        struct sru_word_slot *slot = slot_of(&more, sru_words_get(w, i), &fresh);
+
+        fresh.number = (uint32_t)i + 1;
+        *slot = fresh;
+    }
     free(w->slots);
     *w = more;
     return true;
@@ -161,16 +239,20 @@ static bool make_room(struct sru_words *w, size_t bytes)
 
 int32_t sru_words_count(struct sru_words *w, struct sru_word word, uint64_t times)
 {
+    struct sru_word_slot fresh;
     int32_t i = sru_words_find(w, word);
 
     if (i < 0) {
         if (!make_room(w, word.size))
             return -1;
         char *mine = w->text + w->at[w->n];
-        for (size_t k = 0; k < word.size; k++)
-            mine[k] = (char)folded(w, word.text[k]);
+        for (size_t k = 0; k < word.size; k += 8) {
+            const uint64_t x = eight(w, word, k);
+            for (size_t b = k; b < sru_min(word.size, k + 8); b++)
+                mine[b] = (char)(x >> 8 * (b - k));
+        }
         mine[word.size] = '\0';
-        w->slots[slot_of(w, word)] = (uint32_t)w->n + 1;
+        *slot_of(w, word, &fresh) = fresh;
         w->count[w->n] = 0;
         w->at[w->n + 1] = w->at[w->n] + word.size + 1;
         i = (int32_t)w->n++;
@@ -209,23 +291,23 @@ static int more_frequent(const void *a, const void *b)
 /* Words and SRU_UNK in order: the first `kept` of n ranked ones, and what the others are together. */
 static bool fill(const struct sru_words *counted, const struct ranked *r, size_t kept, uint64_t others, struct sru_words *v)
 {
-    const int32_t i = sru_words_find(counted, end_of_line);
-    bool ok = sru_words_count(v, end_of_line, i >= 0 ? counted->count[i] : 0) >= 0;
+    const int32_t i = sru_words_find(counted, end_of_line());
+    bool ok = sru_words_count(v, end_of_line(), i >= 0 ? counted->count[i] : 0) >= 0;
 
     for (size_t k = 0; k < kept && ok; k++) {
         if (others > 0 && r[k].count < others) {
-            ok = sru_words_count(v, unknown, others) >= 0;
+            ok = sru_words_count(v, unknown(), others) >= 0;
             others = 0;
         }
-        ok = ok && sru_words_count(v, word_of(counted, r[k].i), r[k].count) >= 0;
+        ok = ok && sru_words_count(v, sru_words_get(counted, r[k].i), r[k].count) >= 0;
     }
-    return ok && (others == 0 || sru_words_count(v, unknown, others) >= 0);
+    return ok && (others == 0 || sru_words_count(v, unknown(), others) >= 0);
 }
 
 sru_status sru_words_rank(const struct sru_words *counted, uint64_t min_count, size_t most, struct sru_words *v, struct sru_error *err)
 {
     struct ranked *r = malloc((counted->n + 1) * sizeof *r);
-    const int32_t end = sru_words_find(counted, end_of_line), had = sru_words_find(counted, unknown);
+    const int32_t end = sru_words_find(counted, end_of_line()), had = sru_words_find(counted, unknown());
     size_t n = 0, kept = 0;
     uint64_t others = 0;
 

@@ -20,7 +20,10 @@
 struct sru_word {
     const char *text;      /* SRU_EOS's own, or in the text: it does not end with 0 */
     size_t size;
+    uint64_t first;        /* its first 8 bytes, and zeros where it is shorter */
 };
+
+struct sru_word sru_word_of(const char *text, size_t size);
 
 /* Where the next word of a text is looked for; zero but for the text. */
 struct sru_word_reader {
@@ -34,19 +37,29 @@ bool sru_word_next(struct sru_word_reader *r, struct sru_word *word);
 
 /* ---- Vocabularies ---------------------------------------------------------------------------- */
 
+/* Most words are told apart without a look at the text: these are the first 8 bytes, and the size with a part of the hash. */
+struct sru_word_slot {
+    uint64_t first;
+    uint32_t mark, number;   /* number + 1, or 0: empty */
+};
+
 /* Distinct words by number.  Word i is text + at[i], and ends with 0; at[i+1] - at[i] - 1 bytes. */
 struct sru_words {
     size_t  n, room;
     char   *text;
     size_t  text_room, *at;    /* [n+1] */
     uint64_t *count;           /* [n] how often each was counted */
-    uint32_t *slots;           /* hash table: number + 1, or 0 */
+    struct sru_word_slot *slots;   /* hash table */
     size_t  n_slots;           /* a power of two, more than n */
     bool    lower;             /* A-Z are counted and found as a-z */
 };
 
 void sru_words_close(struct sru_words *w);
-/* The number of a word, or -1.  `size` may be any. */
+/* Word i. */
+struct sru_word sru_words_get(const struct sru_words *w, size_t i);
+/* The word will be looked for soon: the time its place in memory takes to come passes meanwhile. */
+void sru_words_expect(const struct sru_words *w, struct sru_word word);
+/* The number of a word, or -1. */
 int32_t sru_words_find(const struct sru_words *w, struct sru_word word);
 /* The same, and where it is new its number is that of the next; `times` are counted.  -1: out of memory, or too many for a number. */
 int32_t sru_words_count(struct sru_words *w, struct sru_word word, uint64_t times);

@@ -23,27 +23,6 @@ static char *join(const char *directory, const char *name)
     return path;
 }
 
-/* mkdir -p */
-static sru_status make_directories(const char *directory, struct sru_error *err)
-{
-    char *path = strdup(directory);
-    int failure = 0;
-
-    if (!path)
-        return sru_fail(err, SRU_ENOMEM, "out of memory");
-    for (char *p = path; *p && !failure;) {
-        p += strspn(p, "/");
-        p += strcspn(p, "/");
-        const char kept = *p;
-        *p = '\0';
-        if (*path && mkdir(path, 0777) && errno != EEXIST)
-            failure = errno;
-        *p = kept;
-    }
-    free(path);
-    return failure ? sru_fail_errno(err, SRU_EIO, failure, "cannot make the directory %s", directory) : SRU_OK;
-}
-
 static sru_status lock(struct sru_directory *d, const char *path, struct sru_error *err)
 {
     d->lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -64,7 +43,7 @@ sru_status sru_directory_open(struct sru_directory *d, const char *path, bool re
                                  .metrics = join(path, "metrics.jsonl"), .vocabulary = join(path, "vocabulary.txt") };
     if (!d->last || !d->best || !d->metrics || !d->vocabulary)
         status = sru_fail(err, SRU_ENOMEM, "out of memory");
-    else if (!(status = resume ? SRU_OK : make_directories(path, err)))
+    else if (!(status = resume ? SRU_OK : sru_make_directories(path, err)))
         status = lock(d, path, err);
     if (!status) {
         const bool holds = access(d->last, F_OK) == 0;
