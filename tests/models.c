@@ -22,6 +22,10 @@ struct sru_config model_variant(int i)
     case 7: c.window = 200; break;     /* never full */
     case 8: c.window = 1; break;
     case 9: c.n_d = 37, c.n_proj = 13; break;
+    case 10: case 11:
+        c.n_e = 18, c.div_val = 2, c.n_cutoffs = 2, c.cutoffs[0] = 6, c.cutoffs[1] = 15;
+        c.tie_projs = i == 11;
+        break;
     default: break;
     }
     return c;

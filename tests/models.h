@@ -7,7 +7,7 @@
 
 extern const struct sru_config plain_model;
 /* Every option that decoding supports, alone; LENGTH positions are what tests read. */
-enum { VARIANTS = 10, LENGTH = 60 };
+enum { VARIANTS = 12, LENGTH = 60 };
 struct sru_config model_variant(int i);
 
 /* A model whose alpha is not 0, so that attention matters. */

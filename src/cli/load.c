@@ -19,8 +19,8 @@ int sru_load(struct sru_loaded *x, const struct sru_cmd *cmd, const char *path, 
     }
     if (!(status = sru_lm_open(&x->lm, &x->file.config, x->dev, use, &err)))
         status = sru_model_file_weights(&x->file, &x->lm, &err);
-    /* Only the processor reads 8 bits; another device computes with the same values. */
-    if (!status && use == SRU_USE_DECODE_INT8 && !sru_is_cpu(x->dev))
+    /* Only the processor reads 8 bits, and not where it looks up embeddings in a table that scores too: the same values do instead. */
+    if (!status && use == SRU_USE_DECODE_INT8 && (!sru_is_cpu(x->dev) || x->lm.params.n_clusters > 0))
         status = sru_lm_quantize(&x->lm, &err);
     if (!status)
         return SRU_EXIT_OK;

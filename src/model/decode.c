@@ -1,6 +1,7 @@
 /* One position at a time: see decode.h. */
 #include "config.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "src/model/decode.h"
@@ -52,7 +53,16 @@ void sru_decoder_close(struct sru_decoder *d)
     ops->release(dev, d->a);
     ops->release(dev, d->tokens);
     ops->release(dev, d->logits);
+    ops->release(dev, d->small);
+    free(d->ids);
+    free(d->scores);
     *d = (struct sru_decoder){ .lm = NULL };
+}
+
+/* Of one stream: those of the vocabulary, and the head's for the other clusters. */
+static size_t n_scores(const struct sru_decoder *d)
+{
+    return d->lm->config.vocab + (d->lm->params.n_clusters > 0 ? d->lm->config.n_cutoffs : 0);
 }
 
 static bool allocate(struct sru_decoder *d)
@@ -64,8 +74,11 @@ static bool allocate(struct sru_decoder *d)
     bool ok = (d->layers = calloc(c->depth, sizeof *d->layers)) && (d->x = ops->alloc(dev, hidden))
         && (d->h = ops->alloc(dev, hidden)) && (d->z = ops->alloc(dev, row)) && (d->A = ops->alloc(dev, row))
         && (d->a = ops->alloc(dev, row)) && (d->tokens = ops->alloc(dev, d->B * sizeof *d->tokens))
-        && (d->logits = ops->alloc(dev, d->B * c->vocab * sizeof *d->logits));
+        && (d->logits = ops->alloc(dev, d->B * n_scores(d) * sizeof *d->logits));
 
+    if (ok && d->lm->params.n_clusters > 0)
+        ok = (d->small = ops->alloc(dev, d->B * c->n_e * dev->act_bytes)) && (d->ids = malloc(d->B * sizeof *d->ids))
+            && (d->scores = malloc(d->B * n_scores(d) * sizeof *d->scores));
     for (size_t i = 0; i < c->depth && ok; i++) {
         struct sru_decoder_layer *l = &d->layers[i];
 
@@ -79,13 +92,11 @@ static bool allocate(struct sru_decoder *d)
 sru_status sru_decoder_open(struct sru_decoder *d, struct sru_lm *lm, size_t B, size_t window, struct sru_error *err)
 {
     const struct sru_config *c = &lm->config;
-    const struct sru_shape shape = { .B = B, .T = 1, .M = window, .d = c->n_d, .p = c->n_proj, .H = c->heads, .V = c->vocab };
+    const struct sru_shape shape = { .B = B, .T = 1, .M = window, .d = sru_max(c->n_d, c->n_e), .p = c->n_proj, .H = c->heads, .V = c->vocab };
     size_t bytes;
     sru_status status;
 
     *d = (struct sru_decoder){ .lm = lm, .B = B, .window = window };
-    if (lm->params.n_clusters > 0)
-        return sru_fail(err, SRU_EINVAL, "models with an adaptive softmax do not write texts yet");
     if (window > SIZE_MAX / 2 || !sru_mul(B, window + 1, &bytes) || !sru_mul(bytes, c->n_proj + c->heads, &bytes)
         || bytes > SIZE_MAX / 64)
         return sru_fail(err, SRU_EINVAL, "%zu streams with a window of %zu positions are too large", B, window);
@@ -166,28 +177,135 @@ static void layer(struct sru_decoder *d, size_t i)
     d->x = h.p;
 }
 
-sru_status sru_decoder_read(struct sru_decoder *d, const int32_t *tokens, float *logits, struct sru_error *err)
+/* ---- Tokens in, scores out ------------------------------------------------------------------------- */
+
+static void embed(struct sru_decoder *d, const int32_t *tokens)
 {
     const struct sru_config *c = &d->lm->config;
-    const struct sru_params *p = &d->lm->params;
     struct sru_dev *dev = d->lm->dev;
-    const size_t V = c->vocab;
-    const struct sru_embed embed = { .B = d->B, .T = 1, .d = c->n_d, .V = V, .tokens = d->tokens, .table.w = d->lm->w + p->embedding,
-                                     .x = { d->x, c->n_d } };
+    const struct sru_embed s = { .B = d->B, .T = 1, .d = c->n_d, .V = c->vocab, .tokens = d->tokens, .table.w = d->lm->w + d->lm->params.embedding,
+                                 .x = { d->x, c->n_d } };
+
+    dev->ops->put(dev, d->tokens, tokens, d->B * sizeof *tokens);
+    dev->ops->embed(dev, &s);
+}
+
+static void predict(struct sru_decoder *d)
+{
+    const struct sru_config *c = &d->lm->config;
+    struct sru_dev *dev = d->lm->dev;
+    const struct sru_predict s = { .B = d->B, .T = 1, .d = c->n_d, .V = c->vocab, .h = { d->x, c->n_d },
+                                   .w = sru_lm_matrix(d->lm, SRU_MATRICES * c->depth), .bias.w = d->lm->w + d->lm->params.out_b, .logits = d->logits };
+
+    dev->ops->predict(dev, &s);
+}
+
+/* ---- The same by clusters ----------------------------------------------------------------------------- */
+
+static struct sru_weight cluster_matrix(const struct sru_decoder *d, size_t k, size_t i)
+{
+    return sru_lm_matrix(d->lm, SRU_MATRICES * d->lm->config.depth + SRU_CLUSTER_MATRICES * k + i);
+}
+
+static size_t cluster_of(const struct sru_config *c, int32_t token)
+{
+    size_t k = 0;
+
+    while (k < c->n_cutoffs && (size_t)token >= c->cutoffs[k])
+        k++;
+    return k;
+}
+
+static void embed_by_clusters(struct sru_decoder *d, const int32_t *tokens)
+{
+    const struct sru_config *c = &d->lm->config;
+    struct sru_dev *dev = d->lm->dev;
+
+    for (size_t b = 0; b < d->B; b++)
+        d->ids[b] = tokens[b] - (int32_t)d->lm->params.clusters[cluster_of(c, tokens[b])].sizes.from;
+    dev->ops->put(dev, d->tokens, d->ids, d->B * sizeof *d->ids);
+    for (size_t b = 0; b < d->B; b++) {
+        const size_t k = cluster_of(c, tokens[b]), e = d->lm->params.clusters[k].sizes.e;
+        const struct sru_rows small = { d->small, e };
+        const struct sru_embed look_up = { .B = 1, .T = 1, .d = e, .V = d->lm->params.clusters[k].rows, .tokens = d->tokens + b,
+                                           .table = cluster_matrix(d, k, SRU_TABLE), .x = small };
+        const struct sru_linear widen = { .B = 1, .rows = 1, .in = e, .out = c->n_d, .w = cluster_matrix(d, k, SRU_IN_PROJ), .x = small,
+                                          .y = { sru_at(dev, d->x, b * c->n_d), c->n_d } };
+
+        dev->ops->embed(dev, &look_up);
+        dev->ops->linear(dev, &widen);
+    }
+}
+
+static void predict_by_clusters(struct sru_decoder *d)
+{
+    const struct sru_config *c = &d->lm->config;
+    struct sru_dev *dev = d->lm->dev;
+    float *logits = d->logits;
+
+    for (size_t k = 0; k < d->lm->params.n_clusters; k++) {
+        const struct sru_cluster_params *p = &d->lm->params.clusters[k];
+        const struct sru_rows small = { d->small, p->sizes.e };
+        const struct sru_linear narrow = { .B = d->B, .rows = 1, .in = c->n_d, .out = p->sizes.e, .w = cluster_matrix(d, k, SRU_OUT_PROJ),
+                                           .x = { d->x, c->n_d }, .y = small };
+        const struct sru_predict s = { .B = d->B, .T = 1, .d = p->sizes.e, .V = p->rows, .h = small, .w = cluster_matrix(d, k, SRU_TABLE),
+                                       .bias = sru_lm_weight(d->lm, p->bias), .logits = logits };
+
+        dev->ops->linear(dev, &narrow);
+        dev->ops->predict(dev, &s);
+        logits += d->B * p->rows;
+    }
+}
+
+static double log_sum_exp(const float *s, size_t n)
+{
+    float top = s[0];
+    double sum = 0;
+
+    for (size_t i = 1; i < n; i++)
+        top = s[i] > top ? s[i] : top;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)expf(s[i] - top);
+    return (double)top + log(sum);
+}
+
+/* One softmax's logits: a word's log-probability in its cluster comes on top of what the head scores the cluster. */
+static void join_clusters(const struct sru_decoder *d, float *logits)
+{
+    const struct sru_config *c = &d->lm->config;
+    const struct sru_cluster_params *p = d->lm->params.clusters;
+    const float *scores = d->scores;
+
+    for (size_t k = 0; k < d->lm->params.n_clusters; k++)
+        for (size_t b = 0; b < d->B; b++, scores += p[k].rows) {
+            float *out = logits + b * c->vocab + p[k].sizes.from;
+            const float *head = d->scores + b * p[0].rows;
+            const double of = k > 0 ? (double)head[c->cutoffs[0] + c->n_cutoffs - k] - log_sum_exp(scores, p[k].rows) : 0;
+
+            for (size_t i = 0; i < p[k].sizes.n; i++)
+                out[i] = (float)((double)scores[i] + of);
+        }
+}
+
+/* ---- Reading ----------------------------------------------------------------------------------------------- */
+
+sru_status sru_decoder_read(struct sru_decoder *d, const int32_t *tokens, float *logits, struct sru_error *err)
+{
+    const bool clusters = d->lm->params.n_clusters > 0;
+    struct sru_dev *dev = d->lm->dev;
 
     sru_lm_prepare(d->lm);
-    dev->ops->put(dev, d->tokens, tokens, d->B * sizeof *tokens);
-    dev->ops->embed(dev, &embed);
-    for (size_t i = 0; i < c->depth; i++)
+    (clusters ? embed_by_clusters : embed)(d, tokens);
+    for (size_t i = 0; i < d->lm->config.depth; i++)
         layer(d, i);
     d->position++;
-    if (logits) {
-        const struct sru_predict predict = { .B = d->B, .T = 1, .d = c->n_d, .V = V, .h = { d->x, c->n_d }, .w = sru_lm_matrix(d->lm, SRU_MATRICES * c->depth),
-                                             .bias.w = d->lm->w + p->out_b, .logits = d->logits };
-        dev->ops->predict(dev, &predict);
-    }
+    if (logits)
+        (clusters ? predict_by_clusters : predict)(d);
     const sru_status status = dev->ops->sync(dev, err);
-    if (!status && logits)
-        dev->ops->get(dev, logits, d->logits, d->B * V * sizeof *logits);
-    return status;
+    if (status || !logits)
+        return status;
+    dev->ops->get(dev, clusters ? d->scores : logits, d->logits, d->B * n_scores(d) * sizeof *logits);
+    if (clusters)
+        join_clusters(d, logits);
+    return SRU_OK;
 }

@@ -15,7 +15,11 @@ struct sru_decoder {
     struct sru_decoder_layer *layers;   /* [depth]: caches and states */
     sru_act *x, *h, *z, *A, *a;         /* [B,d] twice, [B,p] */
     int32_t *tokens;                    /* [B] */
-    float   *logits;                    /* [B,V] */
+    float   *logits;                    /* [B,V]; of clusters [B,rows] for each, one after another */
+    /* Of models with clusters. */
+    sru_act *small;                     /* [B,e] */
+    int32_t *ids;                       /* [B] host: tokens counted from their cluster's first */
+    float   *scores;                    /* host: logits */
 };
 
 /* SRU_ENOMEM, SRU_EINVAL (too large). */

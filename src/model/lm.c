@@ -13,16 +13,18 @@ size_t sru_lm_n_matrices(const struct sru_lm *lm)
     return SRU_MATRICES * lm->config.depth + (lm->params.n_clusters > 0 ? SRU_CLUSTER_MATRICES * lm->params.n_clusters : 1);
 }
 
-/* Matrix i of those of the clusters.  A projection makes hidden states of embeddings, and the other way round scores. */
+/* Matrix i of those of the clusters.  A projection makes hidden states of embeddings, and the other way round scores: it is never in 8 bits, being
+ * small and, where one is both, of rows either way. */
 static struct sru_matrix_plan cluster_matrix(const struct sru_lm *lm, size_t i, enum sru_use use)
 {
     const struct sru_cluster_params *k = &lm->params.clusters[i / SRU_CLUSTER_MATRICES];
     const size_t d = lm->config.n_d, e = k->sizes.e;
+    const enum sru_use whole = use == SRU_USE_DECODE_INT8 ? SRU_USE_DECODE : use;
 
     switch (i % SRU_CLUSTER_MATRICES) {
     case SRU_TABLE:   return (struct sru_matrix_plan){ k->table, e, k->rows, false, use };
-    case SRU_IN_PROJ: return (struct sru_matrix_plan){ k->in_proj, e, d, false, use };
-    default:          return (struct sru_matrix_plan){ k->out_proj, d, e, true, use };
+    case SRU_IN_PROJ: return (struct sru_matrix_plan){ k->in_proj, e, d, false, whole };
+    default:          return (struct sru_matrix_plan){ k->out_proj, d, e, true, whole };
     }
 }
 

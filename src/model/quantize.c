@@ -39,8 +39,8 @@ sru_status sru_lm_quantize(struct sru_lm *lm, struct sru_error *err)
     if (!room)
         return sru_fail(err, SRU_ENOMEM, "out of memory to round the weights");
     for (size_t i = 0; i < sru_lm_n_matrices(lm); i++) {
-        const struct sru_matrix_plan m = sru_lm_matrix_plan(lm, i, SRU_USE_READ);
-        if (m.offset != SRU_NONE)
+        const struct sru_matrix_plan m = sru_lm_matrix_plan(lm, i, SRU_USE_DECODE_INT8);
+        if (m.offset != SRU_NONE && m.use == SRU_USE_DECODE_INT8)
             round_matrix(lm, &m, room);
     }
     lm->prepared = false;

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "simd/philox.h"
 #include "src/size.h"
@@ -23,38 +24,24 @@ static int32_t find_best(const float *logits, size_t V)
     return best;
 }
 
-static bool comes_later(const struct sru_candidate *a, const struct sru_candidate *b)
+static bool comes_first(const struct sru_candidate *a, const struct sru_candidate *b)
 {
-    return a->weight != b->weight ? a->weight < b->weight : a->id > b->id;
+    return a->weight != b->weight ? a->weight > b->weight : a->id < b->id;
 }
 
-/* Let candidate i sink until neither of those below it comes later. */
+/* Let candidate i sink until neither of those below it comes first. */
 static void sink(struct sru_candidate *c, size_t i, size_t n)
 {
     const struct sru_candidate moving = c[i];
 
     for (size_t below; (below = 2 * i + 1) < n; i = below) {
-        if (below + 1 < n && comes_later(&c[below + 1], &c[below]))
+        if (below + 1 < n && comes_first(&c[below + 1], &c[below]))
             below++;
-        if (!comes_later(&c[below], &moving))
+        if (!comes_first(&c[below], &moving))
             break;
         c[i] = c[below];
     }
     c[i] = moving;
-}
-
-/* Best first, by a heap: qsort may allocate, which a token should not. */
-static void sort(struct sru_candidate *c, size_t n)
-{
-    for (size_t i = n / 2; i-- > 0;)
-        sink(c, i, n);
-    while (n > 1) {
-        const struct sru_candidate last = c[0];
-
-        c[0] = c[--n];
-        c[n] = last;
-        sink(c, 0, n);
-    }
 }
 
 static double total_weight(const struct sru_candidate *c, size_t n)
@@ -66,16 +53,34 @@ static double total_weight(const struct sru_candidate *c, size_t n)
     return sum;
 }
 
-/* The fewest candidates, best first, that have the share p of the weight; at least one. */
-static size_t keep_top_p(const struct sru_candidate *c, size_t n, double p)
+static void swap(struct sru_candidate *a, struct sru_candidate *b)
 {
-    const double enough = p * total_weight(c, n);
+    const struct sru_candidate kept = *a;
+
+    *a = *b;
+    *b = kept;
+}
+
+/*
+ * The best candidates in front, best first: `most` of them, or as few as have the share p of the weight; at least one.  They come
+ * off a heap, so that no more than these are sorted.
+ */
+static size_t keep_best(struct sru_candidate *c, size_t n, size_t most, double p)
+{
+    const double all = total_weight(c, n);
     double sum = 0;
     size_t kept = 0;
 
-    do
-        sum += c[kept++].weight;
-    while (kept < n && sum < enough);
+    for (size_t i = n / 2; i-- > 0;)
+        sink(c, i, n);
+    while (kept < sru_min(most, n) && (kept == 0 || p >= 1 || sum < p * all)) {
+        sum += c[0].weight;
+        swap(&c[0], &c[n - ++kept]);   /* to the end, where they stand the other way round */
+        sink(c, 0, n - kept);
+    }
+    for (size_t i = 0; i < kept / 2; i++)
+        swap(&c[n - kept + i], &c[n - 1 - i]);
+    memmove(c, c + n - kept, kept * sizeof *c);
     return kept;
 }
 
@@ -89,11 +94,9 @@ static size_t gather(const struct sru_sampler *s, const float *logits, size_t V,
         if (weight > 0)
             c[n++] = (struct sru_candidate){ weight, (int32_t)i };
     }
-    if ((s->top_k > 0 && s->top_k < n) || s->top_p < 1)
-        sort(c, n);
-    if (s->top_k > 0)
-        n = sru_min(n, s->top_k);
-    return s->top_p < 1 ? keep_top_p(c, n, s->top_p) : n;
+    if (s->top_k > 0 && s->top_k < n)
+        n = keep_best(c, n, s->top_k, 1);
+    return s->top_p < 1 ? keep_best(c, n, n, s->top_p) : n;
 }
 
 /* Uniform in [0,1), 53 bits. */
