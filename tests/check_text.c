@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "src/text/prepared.h"
+#include "src/text/shuffle.h"
 #include "tests/support.h"
 
 START_TEST(vocabulary)
@@ -71,13 +72,19 @@ START_TEST(streams)
     struct sru_streams s;
     struct sru_error err;
     int32_t x[4], y[4];
+    bool anew;
 
-    ck_assert(!sru_streams_open(&s, &v, &part, 2, 2, &err));
-    ck_assert(s.length == 5 && s.segments == 2);
-    ck_assert(!sru_streams_get(&s, 1, x, y, &err));
-    ck_assert(x[0] == 2 && x[1] == 3 && x[2] == 7 && x[3] == 8);
-    ck_assert(y[0] == 3 && y[1] == 4 && y[2] == 8 && y[3] == 9);
-    ck_assert_int_eq(sru_streams_open(&s, &v, &part, 2, 6, &err), SRU_EFORMAT);
+    ck_assert(!sru_streams_open(&s, &v, &part, 2, 2, 1, &err));
+    for (int k = 0; k < 4; k++) {   /* two epochs of 2 segments */
+        ck_assert(!sru_streams_next(&s, x, y, &anew, &err) && anew == (k == 2));
+        ck_assert(s.epoch == (uint64_t)k / 2 && s.segment == (uint64_t)k % 2 + 1);
+        for (int i = 0; i < 4; i++)
+            ck_assert(x[i] == i / 2 * 5 + i % 2 + k % 2 * 2 && y[i] == x[i] + 1);
+    }
+    ck_assert(!sru_streams_seek(&s, 7, 1, &err) && !sru_streams_next(&s, x, y, &anew, &err) && x[0] == 2);
+    ck_assert_int_eq(sru_streams_seek(&s, 7, 3, &err), SRU_EFORMAT);
+    sru_streams_close(&s);
+    ck_assert_int_eq(sru_streams_open(&s, &v, &part, 2, 6, 1, &err), SRU_EFORMAT);
     ck_assert_ptr_nonnull(strstr(err.message, "11 bytes"));
 }
 END_TEST
@@ -363,6 +370,107 @@ START_TEST(given_vocabularies)
 }
 END_TEST
 
+/* Every number below n once, in another order for another seed or epoch. */
+START_TEST(shuffled)
+{
+    static bool seen[5000];
+    size_t fixed = 0;
+
+    for (uint64_t n = 1; n < 5000; n += n < 70 ? 1 : 977) {
+        memset(seen, 0, sizeof seen);
+        for (uint64_t i = 0; i < n; i++) {
+            const uint64_t at = sru_shuffled(i, n, 5, n % 3);
+            ck_assert(at < n && !seen[at]);
+            seen[at] = true;
+        }
+    }
+    for (uint64_t i = 0; i < 1000; i++) {
+        const uint64_t at = sru_shuffled(i, 1000, 5, 0);
+        fixed += (size_t)(at == i) + (at == sru_shuffled(i, 1000, 5, 1)) + (at == sru_shuffled(i, 1000, 6, 0)) + (at + 1 == sru_shuffled(i + 1, 1001, 5, 0));
+    }
+    ck_assert_uint_lt(fixed, 40);   /* about 1 each is due */
+}
+END_TEST
+
+/* Of all sentences of open_sentences. */
+static size_t count_words(int n)
+{
+    size_t sum = 0;
+
+    for (int i = 0; i < n; i++)
+        sum += 2 + (size_t)i % 7;
+    return sum;
+}
+
+/* Sentence i is "<i> <i>.1 ... <eos>", of i % 7 more words. */
+static void open_sentences(struct sru_corpus *c, int n)
+{
+    const struct sru_tokenizing how = { .unit = SRU_WORDS, .min_count = 1, .sentences = true };
+    char *text = malloc((size_t)n * 100);
+    size_t size = 0;
+    struct sru_prepared x;
+    struct sru_error err;
+
+    for (int i = 0; i < n; i++) {
+        size += (size_t)sprintf(text + size, "%d", i);
+        for (int k = 1; k <= i % 7; k++)
+            size += (size_t)sprintf(text + size, " %d.%d", i, k);
+        text[size++] = '\n';
+    }
+    const char *path = write_file("text", text, size);
+    const struct sru_sources from = { { path, path, NULL }, { 0 } }, there = { { directory, NULL, NULL }, { 0 } };
+    ck_assert(!sru_prepare(directory, &from, &how, NULL, &quietly, &x, &err));
+    ck_assert_msg(!sru_corpus_open(c, &there, NULL, &err), "%s", err.message);
+    ck_assert(c->part[SRU_TRAIN].n_lines == (size_t)n && c->part[SRU_TRAIN].size == count_words(n) + 1);
+    free(text);
+}
+
+/* Streams are whole sentences, none twice in an epoch, in another order in the next; and go on from anywhere. */
+START_TEST(streams_of_sentences)
+{
+    enum { N = 500, B = 3, T = 7 };
+    struct sru_corpus c;
+    struct sru_streams s, later;
+    struct sru_error err;
+    static int32_t x[B * T], y[B * T], other[B * T], again[B * T], first[2][B * T];
+    int times[N] = { 0 }, at[B] = { 0 }, word[B] = { 0 }, epochs = 0;
+    bool anew;
+
+    open_sentences(&c, N);
+    ck_assert(!sru_streams_open(&s, &c.vocab, &c.part[SRU_TRAIN], B, T, 3, &err) && !sru_streams_open(&later, &c.vocab, &c.part[SRU_TRAIN], B, T, 3, &err));
+    for (int k = 0; epochs < 3; k++) {
+        ck_assert(!sru_streams_next(&s, x, y, &anew, &err) && !anew);
+        if (s.segment == 1) {
+            for (int i = 0; i < N; i++)
+                ck_assert_int_le(times[i], 1);
+            memset(times, 0, sizeof times), memset(word, 0, sizeof word);
+            epochs += k > 0;
+            memcpy(first[epochs % 2], y, sizeof y);
+            ck_assert(k == 0 || memcmp(first[0], first[1], sizeof y) != 0);
+        }
+        for (int b = 0; b < B; b++)
+            for (int t = 0; t < T; t++) {
+                const char *text = c.vocab.words.text + c.vocab.words.at[y[b * T + t]];
+                char expected[32];
+
+                ck_assert_int_eq(x[b * T + t], t > 0 ? y[b * T + t - 1] : word[b] == 0 ? c.vocab.end : x[b * T + t]);
+                if (word[b] == 0)
+                    at[b] = atoi(text), times[at[b]]++;
+                sprintf(expected, word[b] == 0 ? "%d" : word[b] <= at[b] % 7 ? "%d.%d" : "<eos>", at[b], word[b]);
+                ck_assert_str_eq(text, expected);
+                word[b] = word[b] > at[b] % 7 ? 0 : word[b] + 1;
+            }
+        if (k % 5 == 0) {
+            ck_assert(!sru_streams_seek(&later, s.epoch, s.segment - 1, &err) && !sru_streams_next(&later, other, again, &anew, &err));
+            ck_assert_mem_eq(again, y, sizeof y);
+            ck_assert_mem_eq(other, x, sizeof x);
+        }
+    }
+    ck_assert_int_eq(sru_streams_seek(&later, 0, 1000, &err), SRU_EFORMAT);
+    sru_streams_close(&s), sru_streams_close(&later), sru_corpus_close(&c);
+}
+END_TEST
+
 START_TEST(broken_corpora)
 {
     const struct sru_tokenizing how = { .unit = SRU_WORDS, .min_count = 1 };
@@ -409,6 +517,8 @@ int main(void)
     tcase_add_test(t, prepared_is_the_same);
     tcase_add_test(t, large_texts);
     tcase_add_test(t, given_vocabularies);
+    tcase_add_test(t, shuffled);
+    tcase_add_test(t, streams_of_sentences);
     tcase_add_test(t, broken_corpora);
     suite_add_tcase(s, t);
     return run_suite(s);

@@ -186,7 +186,7 @@ static uint64_t as_given(struct sru_dev *dev)
 START_TEST(what_does_not_fit_is_said)
 {
     const struct sru_config c = { .vocab = 20, .n_d = 32, .n_proj = 8, .depth = 2, .heads = 1, .attn_every_n_layers = 1, .window = 8 };
-    const struct sru_streams streams = { .B = 40, .T = 8 };
+    struct sru_streams streams = { .B = 40, .T = 8 };
     struct sru_dev *dev = open_best();
     const struct sru_ops *const real = dev->ops;
     struct sru_ops little = *real;

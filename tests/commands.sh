@@ -180,6 +180,15 @@ printf 'line 7 is never seen.\n' >unseen
 expect 0 'eval of words that are not known' "$sru" eval words/best.safetensors --data unseen
 expect 0 'generate words' "$sru" generate words/best.safetensors --tokens 20 --prompt 'line 7'; holds out '^line 7 '
 
+mkdir shards; head -n 150 text >shards/a; tail -n 150 text >shards/b
+printf '<S>\n<UNK>\n' >list; grep -v '^<' corpus/vocabulary.txt >>list
+expect 0 'prepare sentences of shards' "$sru" prepare --data shards --valid text --words list --sentences --out sentences
+expect 0 'train on sentences' "$sru" train --data sentences --out s1 $small --steps 60
+expect 0 'a part of it' "$sru" train --data sentences --out s2 $small --steps 60 --stop-at 37
+expect 0 'and the rest' "$sru" train --resume --out s2
+check 'sentences resume where they were' sh -c 'for d in s1 s2; do tail -n 1 $d/metrics.jsonl | sed "s/.*lr//"; done | uniq | wc -l | grep -q "^1$"'
+expect 0 'generate a sentence' "$sru" generate s1/best.safetensors --tokens 20
+
 # ---- generate
 expect 0 'generate' "$sru" generate run/best.safetensors --seed 3 --tokens 100 --prompt 'line '
 check 'as many bytes as asked for' [ "$(wc -c <out)" = 105 ]

@@ -14,11 +14,12 @@ enum { SEGMENTS = 4, BEFORE = 3 /* steps until the memory is full, and a step re
 struct bench {
     struct sru_lm lm;
     struct sru_trainer trainer;
+    struct sru_streams streams;
     struct sru_vocab vocab;
     char *text;
 };
 
-static sru_status open_text(struct bench *b, const struct sru_bench_model *m, struct sru_streams *streams, struct sru_error *err)
+static sru_status open_text(struct bench *b, const struct sru_bench_model *m, struct sru_error *err)
 {
     const size_t size = SEGMENTS * m->B * m->T + 1;
     bool all[256];
@@ -31,21 +32,20 @@ static sru_status open_text(struct bench *b, const struct sru_bench_model *m, st
     memset(all, true, sizeof all);
     b->vocab = sru_vocab_of_bytes(all);
     const struct sru_part part = { .data = b->text, .size = size, .width = 1 };
-    return sru_streams_open(streams, &b->vocab, &part, m->B, m->T, err);
+    return sru_streams_open(&b->streams, &b->vocab, &part, m->B, m->T, 0, err);
 }
 
 static sru_status bench_open(struct bench *b, const struct sru_bench_model *m, struct sru_dev *dev, struct sru_error *err)
 {
     struct sru_optimizer optimizer;
-    struct sru_streams streams;
     sru_status status;
 
     sru_optimizer_parse(m->optimizer, &optimizer);
-    if ((status = open_text(b, m, &streams, err)) || (status = sru_lm_open(&b->lm, &m->config, dev, SRU_USE_TRAIN, err)))
+    if ((status = open_text(b, m, err)) || (status = sru_lm_open(&b->lm, &m->config, dev, SRU_USE_TRAIN, err)))
         return status;
     if ((status = sru_lm_init(&b->lm, 1, err)))
         return status;
-    return sru_trainer_open(&b->trainer, &b->lm, &streams, &optimizer, 1, 1, err);
+    return sru_trainer_open(&b->trainer, &b->lm, &b->streams, &optimizer, 1, 1, err);
 }
 
 static void bench_close(struct bench *b)
@@ -53,6 +53,7 @@ static void bench_close(struct bench *b)
     sru_trainer_close(&b->trainer);
     if (b->lm.dev)
         sru_lm_close(&b->lm);
+    sru_streams_close(&b->streams);
     free(b->text);
 }
 
@@ -72,7 +73,7 @@ static sru_status step(void *of, struct sru_error *err)
 {
     struct sru_trainer *t = of;
 
-    t->segment %= SEGMENTS;
+    t->streams->segment %= SEGMENTS;
     const sru_status status = sru_trainer_step(t, RATE, RATE, err);
     return status ? status : catch_up(t, sru_trainer_ahead(t), err);
 }

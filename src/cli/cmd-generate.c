@@ -71,8 +71,7 @@ static void work_close(struct work *w)
 /* Without a prompt a text begins as after the end of a line, or as with the model's first token where it knows no line. */
 static int32_t beginning(const struct sru_vocab *v)
 {
-    const struct sru_word end = sru_word_of(SRU_EOS, sizeof SRU_EOS - 1);
-    const int32_t id = v->unit == SRU_WORDS ? sru_words_find(&v->words, end) : v->ids['\n'];
+    const int32_t id = v->unit == SRU_WORDS ? v->end : v->ids['\n'];
 
     return id >= 0 ? id : 0;
 }

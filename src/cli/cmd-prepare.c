@@ -27,6 +27,8 @@ static const struct sru_option options[] = {
     { "words", 'w', SRU_OPT_STRING, "FILE", "The vocabulary: a word a line, such as a run's vocabulary.txt (default: the words of the text "
       "to learn, the most frequent first).", AT(words), 0, 0 },
     SRU_WORDS_OPTIONS(struct settings, tokenizing),
+    { "sentences", 's', SRU_OPT_FLAG, NULL, "Lines are sentences without an order: training shuffles them anew each time it has read them "
+      "all (default: no).", AT(tokenizing.sentences), 0, 0 },
 };
 static const struct sru_option_table table = { options, sizeof options / sizeof *options };
 

@@ -13,6 +13,7 @@ struct sru_tokenizing {
     /* By words. */
     bool lower;                  /* A-Z are a-z */
     uint64_t min_count;          /* words less frequent in the train part are SRU_UNK */
+    bool sentences;              /* prepared: lines are shuffled in training */
     size_t most;                 /* words at most, SRU_EOS and SRU_UNK among them; 0: any number */
 };
 

@@ -12,6 +12,9 @@ struct sru_part {
     unsigned width;     /* bytes of one */
     uint64_t bytes;     /* of text that they stand for */
     void    *own;       /* freed when it is closed; or NULL */
+    /* Of sentences that training shuffles: the first token is the end of one, and sentence i is tokens [lines[i], lines[i+1]), with its end. */
+    const uint64_t *lines;   /* [n_lines + 1], or NULL */
+    size_t   n_lines;
 };
 
 /*
@@ -37,19 +40,32 @@ void sru_split_text(const struct sru_text *t, const double percent[3], bool line
 /* ---- Streams ------------------------------------------------------------------------------------- */
 
 /*
- * A part cut into B streams of L = (size - 1) / B neighbouring tokens, read T at a time:
- * segment s of stream b is tokens b*L + s*T onwards.  What remains of a stream is left out.
+ * A part cut into B streams, read T tokens at a time.
+ *
+ * Of a text each is L = (size - 1) / B neighbouring tokens: segment s of stream b is tokens b*L + s*T onwards, what remains of a stream
+ * is left out, and an epoch is L / T segments.
+ * Of sentences each is as many of them, one after another, in an order of the epoch's own; an epoch ends where the first stream does.
  */
 struct sru_streams {
     const struct sru_vocab *vocab;
     struct sru_part part;            /* borrowed */
-    size_t B, T, length, segments;   /* L, L / T */
+    size_t   B, T;
+    uint64_t seed;                   /* of the orders */
+    uint64_t epoch, segment;         /* the next one to read */
+    struct sru_cursor *cursors;      /* [B] of sentences, where the next segment begins */
 };
 
-/* SRU_EFORMAT where the part is too short for one segment. */
-sru_status sru_streams_open(struct sru_streams *s, const struct sru_vocab *v, const struct sru_part *part, size_t B, size_t T,
+/* SRU_EFORMAT where the part is too short for one segment; SRU_ENOMEM. */
+sru_status sru_streams_open(struct sru_streams *s, const struct sru_vocab *v, const struct sru_part *part, size_t B, size_t T, uint64_t seed,
                             struct sru_error *err);
-/* Tokens and their successors of a segment: [B,T] each.  As sru_part_get. */
-sru_status sru_streams_get(const struct sru_streams *s, size_t segment, int32_t *tokens, int32_t *targets, struct sru_error *err);
+void sru_streams_close(struct sru_streams *s);
+/* The place where a run goes on.  SRU_EFORMAT: there is none such. */
+sru_status sru_streams_seek(struct sru_streams *s, uint64_t epoch, uint64_t segment, struct sru_error *err);
+/*
+ * Tokens and their successors of the next segment: [B,T] each.
+ * @param anew  true where streams begin again with it, and what was before them is not what they remember
+ * @return as sru_part_get
+ */
+sru_status sru_streams_next(struct sru_streams *s, int32_t *tokens, int32_t *targets, bool *anew, struct sru_error *err);
 
 #endif

@@ -58,10 +58,18 @@ static bool take(FILE *f, uint32_t *id)
 
 /* ---- Texts to numbers ------------------------------------------------------------------------- */
 
+/* -1: it is not in the vocabulary. */
+static int32_t known_word(const struct sru_vocab *v, struct sru_word word)
+{
+    const int32_t id = sru_words_find(&v->words, word);
+
+    return id < 0 && sru_word_is_end(word) ? v->end : id;
+}
+
 /* The number of a word in part i, which may be UNSEEN.  false: out of memory. */
 static bool number(struct preparation *p, size_t i, struct sru_word word, uint32_t *id)
 {
-    const int32_t known = p->given          ? sru_words_find(&p->given->words, word)
+    const int32_t known = p->given          ? known_word(p->given, word)
                         : i == SRU_TRAIN    ? sru_words_count(&p->counted, word, 1)
                                             : sru_words_find(&p->counted, word);
 
@@ -82,23 +90,37 @@ static uint64_t fingerprint(uint64_t h, const char *text, size_t n)
     return h;
 }
 
+static sru_status number_word(struct preparation *p, size_t i, struct sru_word word, struct sru_error *err)
+{
+    uint32_t id;
+
+    if (!number(p, i, word, &id))
+        return sru_fail(err, SRU_ENOMEM, "out of memory for a vocabulary of more than %zu words", p->counted.n);
+    put(p->waiting, id);
+    p->out->tokens[i]++;
+    p->out->lines += i == SRU_TRAIN && (p->given ? (int32_t)id == p->given->end : sru_word_is_end(word));
+    return SRU_OK;
+}
+
 static sru_status number_lines(struct preparation *p, size_t i, const char *text, size_t size, struct sru_error *err)
 {
     struct sru_word_reader r = { .text = text, .size = size };
     struct sru_word words[AHEAD];
-    uint32_t id;
+    sru_status status = SRU_OK;
 
-    if (p->out->tokens[i] == 0)
+    if (p->out->tokens[i] == 0) {
         p->begin[i] = ftello(p->waiting);
-    for (size_t n = AHEAD; n == AHEAD; p->out->tokens[i] += n) {
+        if (p->how->sentences)   /* the first sentence follows the end of one */
+            status = number_word(p, i, sru_word_of(SRU_EOS, sizeof SRU_EOS - 1), err);
+    }
+    for (size_t n = AHEAD; n == AHEAD && !status;) {
         for (n = 0; n < AHEAD && sru_word_next(&r, &words[n]); n++)
             sru_words_expect(p->given ? &p->given->words : &p->counted, words[n]);
-        for (size_t k = 0; k < n; k++) {
-            if (!number(p, i, words[k], &id))
-                return sru_fail(err, SRU_ENOMEM, "out of memory for a vocabulary of more than %zu words", p->counted.n);
-            put(p->waiting, id);
-        }
+        for (size_t k = 0; k < n && !status; k++)
+            status = number_word(p, i, words[k], err);
     }
+    if (status)
+        return status;
     if (ferror(p->waiting))
         return sru_fail_errno(err, SRU_EIO, errno, "cannot write what is to become %s", SRU_PREPARED_NAME);
     p->fingerprint = fingerprint(p->fingerprint, text, size);
@@ -252,6 +274,32 @@ static sru_status write_tensor(void *context, struct sru_replace *r, struct sru_
     return status;
 }
 
+/* Where sentences of the train part begin: after the ends of those before. */
+static sru_status write_lines(void *context, struct sru_replace *r, struct sru_error *err)
+{
+    const struct tensor *t = context;
+    const uint64_t n = t->p->out->tokens[SRU_TRAIN];
+    uint64_t *lines = malloc(WAITING * sizeof *lines);
+    sru_status status = lines ? SRU_OK : sru_fail(err, SRU_ENOMEM, "out of memory");
+    size_t waiting = 0;
+    uint32_t id;
+
+    if (!status && fseeko(t->p->waiting, t->p->begin[SRU_TRAIN], SEEK_SET))
+        status = sru_fail_errno(err, SRU_EIO, errno, "cannot read the words' numbers again");
+    for (uint64_t i = 0; i < n && !status; i++) {
+        if (!take(t->p->waiting, &id))
+            status = sru_fail_errno(err, SRU_EIO, errno, "cannot read the words' numbers again");
+        else if (id != UNSEEN && (int32_t)(t->p->token ? t->p->token[id] : id) == t->v->end)
+            lines[waiting++] = i + 1;
+        if (!status && (waiting == WAITING || i + 1 == n)) {
+            status = sru_replace_write(r, lines, waiting * sizeof *lines, err);
+            waiting = 0;
+        }
+    }
+    free(lines);
+    return status;
+}
+
 /* NULL without memory. */
 static json_t *describe(const struct preparation *p, const struct sru_vocab *v)
 {
@@ -272,8 +320,8 @@ static json_t *describe(const struct preparation *p, const struct sru_vocab *v)
 static sru_status write_corpus(struct preparation *p, const char *directory, const struct sru_vocab *v, struct sru_error *err)
 {
     const unsigned width = v->size <= 65536 ? 2 : 4;
-    struct sru_st_tensor tensors[SRU_PARTS];
-    struct tensor contexts[SRU_PARTS];
+    struct sru_st_tensor tensors[SRU_PARTS + 1];
+    struct tensor contexts[SRU_PARTS + 1];
     char path[LONGEST], list[LONGEST];
     size_t n = 0;
 
@@ -286,6 +334,12 @@ static sru_status write_corpus(struct preparation *p, const char *directory, con
         contexts[n] = (struct tensor){ p, i, v, width };
         tensors[n] = (struct sru_st_tensor){ .name = sru_part_names[i], .dtype = width == 2 ? "U16" : "U32", .rank = 1,
                                              .shape = { (size_t)p->out->tokens[i] }, .write = write_tensor, .context = &contexts[n] };
+        n++;
+    }
+    if (p->how->sentences) {
+        contexts[n] = (struct tensor){ p, SRU_TRAIN, v, width };
+        tensors[n] = (struct sru_st_tensor){ .name = SRU_LINES_NAME, .dtype = "U64", .rank = 1, .shape = { (size_t)p->out->lines },
+                                             .write = write_lines, .context = &contexts[n] };
         n++;
     }
     json_t *metadata = describe(p, v);
@@ -324,6 +378,8 @@ sru_status sru_prepare(const char *directory, const struct sru_sources *from, co
                              .fingerprint = 0xcbf29ce484222325u };
 
     *out = (struct sru_prepared){ 0 };
+    if (given && given->end < 0)
+        return sru_fail(err, SRU_EFORMAT, "the vocabulary has neither " SRU_EOS " nor " SRU_SENTENCE ", one of which ends a line");
     sru_status status = open_waiting(&p, directory, err);
     if (!status)
         status = number_texts(&p, from, err);

@@ -66,6 +66,25 @@ static sru_status read_part(struct sru_corpus *c, size_t i, json_t *bytes, struc
     return SRU_OK;
 }
 
+/* Where sentences begin, checked as far as it matters: they are in the part. */
+static sru_status read_lines(struct sru_corpus *c, struct sru_error *err)
+{
+    const struct sru_st_entry *e = sru_st_find(&c->file, SRU_LINES_NAME);
+    struct sru_part *train = &c->part[SRU_TRAIN];
+
+    if (!e)
+        return SRU_OK;
+    const uint64_t *lines = (const uint64_t *)(const void *)((const char *)c->map + c->file.data_start + e->begin);
+    if (strcmp(e->dtype, "U64") != 0 || e->rank != 1 || (c->file.data_start + e->begin) % 8 != 0 || e->shape[0] < 2)
+        return sru_fail(err, SRU_EFORMAT, "%s has no tensor '" SRU_LINES_NAME "' as corpora have it", c->file.path);
+    train->n_lines = e->shape[0] - 1;
+    for (size_t i = 0; i < train->n_lines; i++)
+        if (lines[i] < 1 || lines[i + 1] <= lines[i] || lines[i + 1] > train->size)
+            return sru_fail(err, SRU_EFORMAT, "%s: sentence %zu is not where it can be", c->file.path, i);
+    train->lines = lines;
+    return SRU_OK;
+}
+
 /* A metadata string that holds JSON. */
 static sru_status get_json(const struct sru_st_file *f, const char *key, json_t **json, struct sru_error *err)
 {
@@ -112,6 +131,8 @@ sru_status sru_prepared_open(struct sru_corpus *c, const struct sru_sources *fro
         status = map_file(c, err);
     for (size_t i = 0; i < SRU_PARTS && !status; i++)
         status = read_part(c, i, bytes, err);
+    if (!status)
+        status = read_lines(c, err);
     json_decref(bytes);
     return status;
 }

@@ -1,7 +1,8 @@
 /*
  * Prepared corpora: words' numbers and their vocabulary in one safetensors file, mapped into memory.
  *
- * Tensors "train", "valid" and perhaps "test", U16 or U32, one dimension; __metadata__ {bytes: "[n, n, n]" of text behind each,
+ * Tensors "train", "valid" and perhaps "test", U16 or U32, one dimension; of sentences "train.lines", U64, where in "train" each of them
+ * begins, and the end of the last; __metadata__ {bytes: "[n, n, n]" of text behind each,
  * fingerprint: 16 hexadecimal digits, format: "sru-corpus", vocab: as in models}.
  */
 #ifndef SRU_TEXT_PREPARED_H
@@ -11,6 +12,7 @@
 
 #define SRU_PREPARED_NAME "corpus.safetensors"
 #define SRU_PREPARED_FORMAT "sru-corpus"
+#define SRU_LINES_NAME "train.lines"
 
 /* Does the path name a prepared corpus, or a directory that has one? */
 bool sru_is_prepared(const char *path);
@@ -30,6 +32,7 @@ struct sru_preparing {
 struct sru_prepared {
     size_t   words;                              /* in the vocabulary */
     uint64_t tokens[SRU_PARTS], bytes[SRU_PARTS], unknown[SRU_PARTS];
+    uint64_t lines;                              /* of the train part */
 };
 
 /*

@@ -6,6 +6,7 @@
 
 #include "src/size.h"
 #include "src/text/part.h"
+#include "src/text/shuffle.h"
 
 bool sru_split_parse(const char *word, double percent[3])
 {
@@ -47,28 +48,175 @@ void sru_split_text(const struct sru_text *t, const double percent[3], bool line
     }
 }
 
-sru_status sru_streams_open(struct sru_streams *s, const struct sru_vocab *v, const struct sru_part *part, size_t B, size_t T,
-                            struct sru_error *err)
+/* ---- Streams of a text ---------------------------------------------------------------------------- */
+
+static const char name[] = "the training text";
+
+static size_t stream_length(const struct sru_streams *s)
 {
-    *s = (struct sru_streams){ .vocab = v, .part = *part, .B = B, .T = T };
-    s->length = part->size ? (part->size - 1) / B : 0;
-    s->segments = s->length / T;
-    if (s->segments == 0)
-        return sru_fail(err, SRU_EFORMAT, "the training text is too short: it has %zu %ss, and %zu streams of %zu positions "
-                        "need %zu; give more text, or a smaller --batch or --unroll", part->size, sru_unit_name(v->unit), B, T, B * T + 1);
-    return SRU_OK;
+    return s->part.size > 0 ? (s->part.size - 1) / s->B : 0;
 }
 
-sru_status sru_streams_get(const struct sru_streams *s, size_t segment, int32_t *tokens, int32_t *targets, struct sru_error *err)
+static sru_status get_text(const struct sru_streams *s, int32_t *tokens, int32_t *targets, struct sru_error *err)
 {
-    static const char name[] = "the training text";
     sru_status status = SRU_OK;
 
     for (size_t b = 0; b < s->B && !status; b++) {
-        const size_t from = b * s->length + segment * s->T;
+        const size_t from = b * stream_length(s) + (size_t)s->segment * s->T;
 
         if (!(status = sru_part_get(&s->part, s->vocab, from, s->T, tokens + b * s->T, name, err)))
             status = sru_part_get(&s->part, s->vocab, from + 1, s->T, targets + b * s->T, name, err);
     }
+    return status;
+}
+
+/* ---- Streams of sentences ---------------------------------------------------------------------------- */
+
+/* Sentence `done` of a stream, from its token `at` on; the token before it is the segment's first. */
+struct sru_cursor {
+    uint64_t done, at;
+};
+
+static uint64_t sentences(const struct sru_streams *s)
+{
+    return s->part.n_lines / s->B;
+}
+
+static void rewind_cursors(struct sru_streams *s)
+{
+    for (size_t b = 0; b < s->B; b++)
+        s->cursors[b] = (struct sru_cursor){ 0 };
+}
+
+/* The sentence where a stream's cursor is: its first token, and how many it has. */
+static uint64_t sentence(const struct sru_streams *s, size_t b, uint64_t i, uint64_t *first)
+{
+    const uint64_t line = sru_shuffled(b * sentences(s) + i, s->part.n_lines, s->seed, s->epoch);
+
+    *first = s->part.lines[line];
+    return s->part.lines[line + 1] - *first;
+}
+
+/* Move a stream's cursor over T tokens, into `out` unless it is NULL.  *over: the stream ends before. */
+static sru_status advance(struct sru_streams *s, size_t b, int32_t *out, bool *over, struct sru_error *err)
+{
+    struct sru_cursor c = s->cursors[b];
+    size_t filled = 0;
+
+    *over = false;
+    while (filled < s->T) {
+        uint64_t first;
+
+        if (c.done == sentences(s)) {
+            *over = true;
+            return SRU_OK;
+        }
+        const uint64_t size = sentence(s, b, c.done, &first);
+        const size_t n = (size_t)(size - c.at < s->T - filled ? size - c.at : s->T - filled);
+        const sru_status status = out ? sru_part_get(&s->part, s->vocab, (size_t)(first + c.at), n, out + filled, name, err) : SRU_OK;
+        if (status)
+            return status;
+        filled += n;
+        c.at += n;
+        if (c.at == size)
+            c = (struct sru_cursor){ c.done + 1, 0 };
+    }
+    s->cursors[b] = c;
+    return SRU_OK;
+}
+
+/* The token before a stream's cursor. */
+static sru_status token_before(const struct sru_streams *s, size_t b, int32_t *token, struct sru_error *err)
+{
+    const struct sru_cursor c = s->cursors[b];
+    uint64_t first;
+
+    if (c.at == 0) {   /* the end of a sentence: they all have the same */
+        *token = s->vocab->end;
+        return SRU_OK;
+    }
+    sentence(s, b, c.done, &first);
+    return sru_part_get(&s->part, s->vocab, (size_t)(first + c.at) - 1, 1, token, name, err);
+}
+
+static sru_status get_sentences(struct sru_streams *s, int32_t *tokens, int32_t *targets, bool *over, struct sru_error *err)
+{
+    sru_status status = SRU_OK;
+
+    *over = false;
+    for (size_t b = 0; b < s->B && !status && !*over; b++) {
+        int32_t *x = tokens + b * s->T, *y = targets + b * s->T;
+
+        if ((status = token_before(s, b, x, err)) || (status = advance(s, b, y, over, err)) || *over)
+            return status;
+        memcpy(x + 1, y, (s->T - 1) * sizeof *x);
+    }
+    return status;
+}
+
+/* ---- Streams of either --------------------------------------------------------------------------------- */
+
+/* Segments of an epoch; of sentences an estimate, from their mean length. */
+static uint64_t segments(const struct sru_streams *s)
+{
+    return stream_length(s) / s->T;
+}
+
+sru_status sru_streams_open(struct sru_streams *s, const struct sru_vocab *v, const struct sru_part *part, size_t B, size_t T, uint64_t seed,
+                            struct sru_error *err)
+{
+    *s = (struct sru_streams){ .vocab = v, .part = *part, .B = B, .T = T, .seed = seed };
+    if (segments(s) == 0)
+        return sru_fail(err, SRU_EFORMAT, "the training text is too short: it has %zu %ss, and %zu streams of %zu positions "
+                        "need %zu; give more text, or a smaller --batch or --unroll", part->size, sru_unit_name(v->unit), B, T, B * T + 1);
+    if (part->lines && !(s->cursors = calloc(B, sizeof *s->cursors)))
+        return sru_fail(err, SRU_ENOMEM, "out of memory for %zu streams", B);
+    return SRU_OK;
+}
+
+void sru_streams_close(struct sru_streams *s)
+{
+    free(s->cursors);
+    *s = (struct sru_streams){ 0 };
+}
+
+sru_status sru_streams_seek(struct sru_streams *s, uint64_t epoch, uint64_t segment, struct sru_error *err)
+{
+    bool over = !s->cursors && segment > segments(s);
+
+    s->epoch = epoch;
+    if (s->cursors)
+        rewind_cursors(s);
+    for (s->segment = 0; s->segment < segment && s->cursors && !over; s->segment++)
+        for (size_t b = 0; b < s->B && !over; b++)
+            advance(s, b, NULL, &over, err);
+    s->segment = segment;
+    return over ? sru_fail(err, SRU_EFORMAT, "%s has no segment %llu", name, (unsigned long long)segment) : SRU_OK;
+}
+
+sru_status sru_streams_next(struct sru_streams *s, int32_t *tokens, int32_t *targets, bool *anew, struct sru_error *err)
+{
+    bool over = !s->cursors && s->segment == segments(s);
+    sru_status status = SRU_OK;
+
+    *anew = false;
+    if (s->cursors && (status = get_sentences(s, tokens, targets, &over, err)))
+        return status;
+    if (over) {
+        s->epoch++;
+        s->segment = 0;
+        *anew = !s->cursors;   /* sentences follow each other in no order, in an epoch or across */
+        if (s->cursors) {
+            rewind_cursors(s);
+            if ((status = get_sentences(s, tokens, targets, &over, err)))
+                return status;
+            if (over)
+                return sru_fail(err, SRU_EFORMAT, "%s has %zu sentences, too few for %zu streams: give a smaller --batch or --unroll", name,
+                                s->part.n_lines, s->B);
+        }
+    }
+    if (!s->cursors)
+        status = get_text(s, tokens, targets, err);
+    s->segment += !status;
     return status;
 }

@@ -91,11 +91,18 @@ static bool is_text(const struct sru_words *w)
     return ok;
 }
 
+/* The number of one word, or of another one where that is none. */
+static int32_t first_of(const struct sru_words *words, const char *one, const char *other)
+{
+    const int32_t id = sru_words_find(words, sru_word_of(one, strlen(one)));
+
+    return id >= 0 ? id : sru_words_find(words, sru_word_of(other, strlen(other)));
+}
+
 sru_status sru_vocab_of_words(struct sru_vocab *v, struct sru_words *words, struct sru_error *err)
 {
-    const struct sru_word unknown = sru_word_of(SRU_UNK, sizeof SRU_UNK - 1);
-
-    *v = (struct sru_vocab){ .unit = SRU_WORDS, .size = words->n, .words = *words, .unknown = sru_words_find(words, unknown) };
+    *v = (struct sru_vocab){ .unit = SRU_WORDS, .size = words->n, .words = *words, .unknown = first_of(words, SRU_UNK, SRU_UNK_UPPER),
+                             .end = first_of(words, SRU_EOS, SRU_SENTENCE) };
     *words = (struct sru_words){ 0 };
     if (is_text(&v->words))
         return SRU_OK;
@@ -230,7 +237,7 @@ int32_t sru_vocab_word(const struct sru_vocab *v, struct sru_word word)
 {
     const int32_t id = sru_words_find(&v->words, word);
 
-    return id >= 0 ? id : v->unknown;
+    return id >= 0 ? id : sru_word_is_end(word) ? v->end : v->unknown;
 }
 
 const char *sru_vocab_text(const struct sru_vocab *v, int32_t token, size_t *n)
@@ -240,7 +247,7 @@ const char *sru_vocab_text(const struct sru_vocab *v, int32_t token, size_t *n)
         return (const char *)&v->symbols[token];
     }
     const char *word = v->words.text + v->words.at[token];
-    const bool end = strcmp(word, SRU_EOS) == 0;
+    const bool end = token == v->end;
 
     *n = end ? 1 : v->words.at[token + 1] - v->words.at[token] - 1;
     return end ? "\n" : word;

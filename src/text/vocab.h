@@ -17,7 +17,8 @@ struct sru_vocab {
     int32_t ids[256];           /* of every byte; -1: not in the vocabulary */
     /* By words: token i is word i. */
     struct sru_words words;
-    int32_t unknown;            /* the token of words that are not in it, or -1: there may be none */
+    int32_t unknown;            /* the token of words that are not in it: SRU_UNK, SRU_UNK_UPPER, or -1: there may be none */
+    int32_t end;                /* of a line's end: SRU_EOS, SRU_SENTENCE, or -1 */
 };
 
 /* "bytes" and "words" to a unit.  false: another word. */
@@ -34,7 +35,7 @@ void sru_vocab_close(struct sru_vocab *v);
 /* Do they give the same tokens to the same texts? */
 bool sru_vocab_same(const struct sru_vocab *a, const struct sru_vocab *b);
 
-/* The token of a word: SRU_UNK's where it is not in the vocabulary, or -1. */
+/* The token of a word, which may be `end` or `unknown`; -1: there is none. */
 int32_t sru_vocab_word(const struct sru_vocab *v, struct sru_word word);
 
 /* A token's bytes, *n of them; the end of a line is "\n".  Words come without the blanks between them. */

@@ -43,6 +43,11 @@ struct sru_word sru_word_of(const char *text, size_t size)
     return (struct sru_word){ text, size, load(text, size) };
 }
 
+bool sru_word_is_end(struct sru_word word)
+{
+    return word.size == sizeof SRU_EOS - 1 && memcmp(word.text, SRU_EOS, word.size) == 0;
+}
+
 static struct sru_word end_of_line(void)
 {
     return sru_word_of(SRU_EOS, sizeof SRU_EOS - 1);

@@ -16,6 +16,9 @@
  */
 #define SRU_EOS "<eos>"
 #define SRU_UNK "<unk>"
+/* What Billion Word's vocabulary has for them. */
+#define SRU_SENTENCE "<S>"
+#define SRU_UNK_UPPER "<UNK>"
 
 struct sru_word {
     const char *text;      /* SRU_EOS's own, or in the text: it does not end with 0 */
@@ -24,6 +27,8 @@ struct sru_word {
 };
 
 struct sru_word sru_word_of(const char *text, size_t size);
+/* Is it SRU_EOS? */
+bool sru_word_is_end(struct sru_word word);
 
 /* Where the next word of a text is looked for; zero but for the text. */
 struct sru_word_reader {

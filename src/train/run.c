@@ -23,6 +23,7 @@ struct run {
     struct sru_corpus corpus;
     struct sru_lm lm;
     struct sru_net reader;         /* for evaluation */
+    struct sru_streams streams;
     struct sru_trainer trainer;
     struct sru_metrics metrics;
     struct sru_counts counts;
@@ -88,15 +89,14 @@ static sru_status open_model(struct run *r, struct sru_error *err)
 {
     const struct sru_run_settings *s = r->s;
     struct sru_config c = s->config;
-    struct sru_streams streams;
     sru_status status;
 
     c.vocab = r->corpus.vocab.size;
     if (s->own_cutoffs)
         sru_config_divide(&c, r->corpus.vocab.unit == SRU_WORDS ? c.vocab : 0);
-    if ((status = sru_config_check(&c, err)) || (status = sru_streams_open(&streams, &r->corpus.vocab, &r->corpus.part[SRU_TRAIN], s->batch, s->unroll, err))
+    if ((status = sru_config_check(&c, err)) || (status = sru_streams_open(&r->streams, &r->corpus.vocab, &r->corpus.part[SRU_TRAIN], s->batch, s->unroll, s->seed, err))
         || (status = sru_lm_open(&r->lm, &c, r->dev, SRU_USE_TRAIN, err))
-        || (status = sru_trainer_open(&r->trainer, &r->lm, &streams, &s->optimizer, s->clip, s->seed, err))
+        || (status = sru_trainer_open(&r->trainer, &r->lm, &r->streams, &s->optimizer, s->clip, s->seed, err))
         || (status = sru_net_open(&r->reader, &r->lm, 1, c.window, c.window, false, false, err)))
         return status;
     return s->resume ? load(r, err) : sru_lm_init(&r->lm, s->seed, err);
@@ -127,6 +127,7 @@ static void end(struct run *r)
     if (r->reader.lm)
         sru_net_close(&r->reader);
     sru_lm_close(&r->lm);
+    sru_streams_close(&r->streams);
     sru_corpus_close(&r->corpus);
     sru_directory_close(&r->directory);
 }

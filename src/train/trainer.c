@@ -47,7 +47,7 @@ static sru_status check_memory(struct sru_lm *lm, size_t B, size_t T, const stru
                     "give a smaller --unroll than %zu", T, (unsigned long long)(left >> 20), T);
 }
 
-sru_status sru_trainer_open(struct sru_trainer *t, struct sru_lm *lm, const struct sru_streams *streams,
+sru_status sru_trainer_open(struct sru_trainer *t, struct sru_lm *lm, struct sru_streams *streams,
                             const struct sru_optimizer *optimizer, double clip, uint64_t seed, struct sru_error *err)
 {
     struct sru_dev *dev = lm->dev;
@@ -55,7 +55,7 @@ sru_status sru_trainer_open(struct sru_trainer *t, struct sru_lm *lm, const stru
     const struct sru_gauge fresh = { .clip = 1 };
     sru_status status;
 
-    *t = (struct sru_trainer){ .lm = lm, .streams = *streams, .optimizer = *optimizer, .clip = clip };
+    *t = (struct sru_trainer){ .lm = lm, .streams = streams, .optimizer = *optimizer, .clip = clip };
     if ((status = check_memory(lm, B, T, optimizer, err)) || (status = sru_net_open(&t->net, lm, B, T, T, true, false, err)))
         return status;
     t->net.seed = seed;
@@ -126,7 +126,7 @@ static void update_all(struct sru_trainer *t)
 static void queue(struct sru_trainer *t)
 {
     struct sru_dev *dev = t->lm->dev;
-    const size_t N = t->streams.B * t->streams.T;
+    const size_t N = t->streams->B * t->streams->T;
     const struct sru_measure measure = {
         .N = N, .n = t->lm->params.arena, .nll = t->net.nll, .g = t->lm->g, .largest = t->clip, .gauge = t->gauge,
     };
@@ -160,19 +160,18 @@ sru_status sru_trainer_step(struct sru_trainer *t, double rate, double muon_rate
     struct sru_dev *dev = t->lm->dev;
     const struct sru_step step = sru_optimizer_at(&t->optimizer, t->step + 1, rate, muon_rate);
 
-    if (t->segment == t->streams.segments) {   /* a new epoch */
-        t->segment = 0;
-        sru_net_reset(&t->net);
-    }
-    const sru_status status = sru_streams_get(&t->streams, t->segment, t->tokens, t->targets, err);
+    bool anew;
+    const sru_status status = sru_streams_next(t->streams, t->tokens, t->targets, &anew, err);
+
     if (status)
         return status;
-    sru_net_feed(&t->net, t->streams.T, t->tokens, t->targets);
+    if (anew)
+        sru_net_reset(&t->net);
+    sru_net_feed(&t->net, t->streams->T, t->tokens, t->targets);
     dev->ops->put(dev, t->net.step, &step, sizeof step);
     queue_or_replay(t);
     dev->ops->send(dev, t->step % 2, t->gauge);
     t->step++;
-    t->segment++;
     t->unread++;
     return SRU_OK;
 }

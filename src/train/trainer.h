@@ -10,7 +10,7 @@
 struct sru_trainer {
     struct sru_lm       *lm;
     struct sru_net       net;
-    struct sru_streams   streams;
+    struct sru_streams  *streams;   /* borrowed */
     struct sru_optimizer optimizer;
     double   clip;        /* largest norm of the gradient; 0: any */
     float   *m, *v;       /* moments, arenas as the parameters' */
@@ -18,7 +18,6 @@ struct sru_trainer {
     size_t   n_matrices;
     uint64_t step;        /* steps done, or queued */
     size_t   unread;      /* of them, whose loss was not asked for */
-    size_t   segment;     /* of the epoch, the next to read */
     int32_t *tokens, *targets;
     struct sru_gauge *gauge;
     void    *record;      /* of a step, where the device makes one */
@@ -33,7 +32,7 @@ uint64_t sru_trainer_bytes(struct sru_lm *lm, size_t B, size_t T, const struct s
  * @param seed  of the dropout masks.
  * @return SRU_ENOMEM: the message says how many streams would fit; SRU_EFORMAT (text too short)
  */
-sru_status sru_trainer_open(struct sru_trainer *t, struct sru_lm *lm, const struct sru_streams *streams,
+sru_status sru_trainer_open(struct sru_trainer *t, struct sru_lm *lm, struct sru_streams *streams,
                             const struct sru_optimizer *optimizer, double clip, uint64_t seed, struct sru_error *err);
 void sru_trainer_close(struct sru_trainer *t);
 
