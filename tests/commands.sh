@@ -156,6 +156,21 @@ expect 1 'a byte that the model does not know' "$sru" eval run/best.safetensors 
 expect 1 'one byte' "$sru" eval run/best.safetensors --data /dev/stdin
 expect 1 'eval of nothing' "$sru" eval run/best.safetensors --data empty; says empty
 
+# ---- the paper's systems: its numbers of parameters
+while read -r preset parameters; do
+    expect 0 "info of $preset" "$sru" info --preset "$preset"; holds out "^  parameters  *$parameters\$"
+done <<'END'
+enwik8-base 107566295
+enwik8-large 190607575
+enwik8-large-r8 194993815
+wt103-base 147676036
+wt103-large 231690116
+wt103-large-r8 233741476
+wt103-large-r8-k5 224884892
+lm1b-base 328313803
+lm1b-large-k5 465318339
+END
+
 # ---- words
 expect 0 'prepare' "$sru" prepare --data text --out corpus; holds out 'different words'; holds out 'train --data corpus'
 expect 1 'prepare, where a corpus is' "$sru" prepare --data text --out corpus; says 'already holds'

@@ -32,6 +32,13 @@ static inline uint8_t sru_random_byte(uint64_t *state)
     return (uint8_t)(*state >> 56);
 }
 
+/*
+ * A random token of V.  Of more than 256 they are words by frequency, and token i comes as often as log(i + 2) - log(i + 1) says (Zipf's law);
+ * the share of those from one to below another.
+ */
+int32_t sru_bench_token(size_t V, uint64_t *state);
+double sru_bench_share(size_t V, size_t from, size_t to);
+
 /* ---- The machine (machine.c, memory.c) --------------------------------------------------------- */
 
 struct sru_machine {

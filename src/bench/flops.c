@@ -28,20 +28,36 @@ static size_t attending(const struct sru_config *c)
 /* ---- Operators ------------------------------------------------------------------------------- */
 
 struct sizes {
-    double d, p, V, H, N, R, L, A, K, P, e;
+    double d, p, H, N, R, L, A, K, P, e;
+    double scores;  /* multiplications of a row's scores */
+    double tables;  /* elements of what they are made with */
     double rows;    /* of W1 in all layers */
 };
+
+/* Without clusters h W^T.  With them every row asks the head, and one other cluster where its word is there. */
+static void count_scores(const struct sru_config *c, struct sizes *s)
+{
+    s->scores = s->tables = c->n_e > 0 ? 0 : s->d * (double)c->vocab;
+    for (size_t k = 0; k <= c->n_cutoffs && c->n_e > 0; k++) {
+        const struct sru_cluster_sizes z = sru_config_cluster(c, k);
+        const double elements = ((double)z.n + (k == 0 ? (double)c->n_cutoffs : 0) + s->d) * (double)z.e;
+
+        s->scores += (k == 0 ? 1 : sru_bench_share(c->vocab, z.from, z.from + z.n)) * elements;
+        s->tables += elements;
+    }
+}
 
 static struct sizes sizes_of(const struct sru_bench_model *m, size_t act_bytes)
 {
     const struct sru_config *c = &m->config;
-    struct sizes s = { .d = (double)c->n_d, .p = (double)c->n_proj, .V = (double)c->vocab, .H = (double)c->heads,
+    struct sizes s = { .d = (double)c->n_d, .p = (double)c->n_proj, .H = (double)c->heads,
                        .L = (double)c->depth, .A = (double)attending(c), .P = (double)m->parameters, .e = (double)act_bytes };
 
     s.N = (double)m->B * (double)m->T;
     s.R = 2 * s.N;
     s.K = (double)m->T + ((double)m->T + 1) / 2;
     s.rows = s.A * s.R + (s.L - s.A) * s.N;
+    count_scores(c, &s);
     return s;
 }
 
@@ -76,7 +92,7 @@ static struct sru_cost forward(const struct sizes *s, enum sru_timed op)
     case SRU_RECUR:    /* a, W3; U; and the scan */
         return (struct sru_cost){ s->L * N * 6 * d * p, s->L * e * (N * (p + 3 * d) + 3 * d * p) + scan(s, SRU_FORWARD) };
     case SRU_PREPARE:  /* the matrices; a copy for forwards and one for backwards */
-        return (struct sru_cost){ 0, (s->L * 4 * d * p + s->A * 2 * p * p + s->V * d) * (4 + 2 * e) };
+        return (struct sru_cost){ 0, (s->L * 4 * d * p + s->A * 2 * p * p + s->tables) * (4 + 2 * e) };
     case SRU_MOVE:     /* the memory's rows */
         return (struct sru_cost){ 0, s->A * N * 2 * d * e };
     default:
@@ -104,7 +120,7 @@ static struct sru_cost backward(const struct sizes *s, enum sru_timed op)
         return (struct sru_cost){ s->L * N * 12 * d * p,
                                   scan(s, SRU_BACKWARD) + s->L * (e * (N * (2 * p + 6 * d) + 3 * d * p) + 12 * d * p) };
     case SRU_PREDICT:  /* h, W; dh, dW: logits stay in cache */
-        return (struct sru_cost){ N * 6 * d * s->V, e * (N * 2 * d + d * s->V) + 4 * d * s->V };
+        return (struct sru_cost){ N * 6 * s->scores, e * (N * 2 * d + s->tables) + 4 * s->tables };
     case SRU_UPDATE:   /* w, g, m, v; w, m, v */
         return (struct sru_cost){ 0, 28 * s->P };
     case SRU_MEASURE:
@@ -140,8 +156,8 @@ struct sru_cost sru_cost_of_step(const struct sru_bench_model *m, size_t act_byt
 struct sru_cost sru_cost_of_token(const struct sru_bench_model *m, size_t act_bytes)
 {
     const struct sizes s = sizes_of(m, act_bytes);
-    const double matrices = s.L * 4 * s.d * s.p + s.A * 2 * s.p * s.p + s.V * s.d;
-    const double vectors = s.P - matrices - s.V * s.d + s.d, cache = s.A * 2 * ((double)m->config.window + 1) * s.p;
+    const double matrices = s.L * 4 * s.d * s.p + s.A * 2 * s.p * s.p + s.tables;
+    const double vectors = s.P - matrices - (m->config.n_e > 0 ? 0 : s.tables) + s.d, cache = s.A * 2 * ((double)m->config.window + 1) * s.p;
 
     return (struct sru_cost){ 2 * (matrices + cache), s.e * (matrices + cache) + 4 * vectors };
 }
@@ -157,15 +173,15 @@ double sru_product_flops(const struct sru_step_product *p)
 size_t sru_step_products(const struct sru_bench_model *m, struct sru_step_product out[SRU_PRODUCTS])
 {
     const struct sru_config *c = &m->config;
-    const size_t d = c->n_d, p = c->n_proj, V = c->vocab, N = m->B * m->T, R = 2 * N, L = c->depth, A = attending(c);
+    const size_t d = c->n_d, p = c->n_proj, V = c->n_e > 0 ? c->cutoffs[0] + c->n_cutoffs : c->vocab, e = c->n_e > 0 ? c->n_e : d, N = m->B * m->T, R = 2 * N, L = c->depth, A = attending(c);
     const struct sru_step_product all[SRU_PRODUCTS] = {
         { "z = x W1^T", R, d, p, A, false, SRU_SECOND_TURNED, SRU_LINEAR_W1, SRU_FORWARD },
         { "z, no memory", N, d, p, L - A, false, SRU_SECOND_TURNED, SRU_LINEAR_W1, SRU_FORWARD },
         { "kv = z W2^T", R, p, 2 * p, A, false, SRU_SECOND_TURNED, SRU_LINEAR_W2, SRU_FORWARD },
         { "U = a W3^T", N, p, 3 * d, L, false, SRU_NONE_TURNED, SRU_RECUR, SRU_FORWARD },
-        { "logits = h W^T", N, d, V, 1, true, SRU_SECOND_TURNED, SRU_PREDICT, SRU_BACKWARD },
-        { "dh = dlogits W", N, V, d, 1, false, SRU_NONE_TURNED, SRU_PREDICT, SRU_BACKWARD },
-        { "dW^T = h^T dlogits", d, N, V, 1, true, SRU_FIRST_TURNED, SRU_PREDICT, SRU_BACKWARD },
+        { "logits = h W^T", N, e, V, 1, true, SRU_SECOND_TURNED, SRU_PREDICT, SRU_BACKWARD },
+        { "dh = dlogits W", N, V, e, 1, false, SRU_NONE_TURNED, SRU_PREDICT, SRU_BACKWARD },
+        { "dW^T = h^T dlogits", e, N, V, 1, true, SRU_FIRST_TURNED, SRU_PREDICT, SRU_BACKWARD },
         { "da = dU W3", N, 3 * d, p, L, false, SRU_SECOND_TURNED, SRU_RECUR, SRU_BACKWARD },
         { "dW3^T = a^T dU", p, N, 3 * d, L, true, SRU_FIRST_TURNED, SRU_RECUR, SRU_BACKWARD },
         { "dz = dkv W2", R, 2 * p, p, A, false, SRU_NONE_TURNED, SRU_LINEAR_W2, SRU_BACKWARD },

@@ -1,9 +1,11 @@
 /* Timing: see bench.h. */
 #include "config.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "src/bench/bench.h"
+#include "src/size.h"
 #include "src/clock.h"
 
 enum { LEAST = 4, MOST = 64 };
@@ -44,4 +46,22 @@ sru_status sru_measure(double seconds, sru_status (*work)(void *of, struct sru_e
     qsort(times, n, sizeof *times, by_size);
     *out = (struct sru_spread){ .least = times[0], .low = times[n / 4], .median = times[n / 2], .high = times[n - 1 - n / 4], .n = n * size };
     return SRU_OK;
+}
+
+/* ---- Tokens --------------------------------------------------------------------------------------- */
+
+int32_t sru_bench_token(size_t V, uint64_t *state)
+{
+    double u = 0;
+
+    if (V <= 256)
+        return sru_random_byte(state) % (int32_t)V;
+    for (int i = 0; i < 4; i++)
+        u = (u + sru_random_byte(state)) / 256;
+    return (int32_t)sru_min(V - 1, (size_t)exp(u * log((double)V + 1)) - 1);
+}
+
+double sru_bench_share(size_t V, size_t from, size_t to)
+{
+    return V <= 256 ? (double)(to - from) / (double)V : log((double)(to + 1) / (double)(from + 1)) / log((double)V + 1);
 }

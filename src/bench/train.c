@@ -1,8 +1,7 @@
-/* Training steps on random bytes. */
+/* Training steps on random tokens. */
 #include "config.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "src/bench/bench.h"
 #include "src/clock.h"
@@ -16,22 +15,20 @@ struct bench {
     struct sru_trainer trainer;
     struct sru_streams streams;
     struct sru_vocab vocab;
-    char *text;
+    int32_t *tokens;
 };
 
 static sru_status open_text(struct bench *b, const struct sru_bench_model *m, struct sru_error *err)
 {
     const size_t size = SEGMENTS * m->B * m->T + 1;
-    bool all[256];
     uint64_t state = SRU_RANDOM_SEED;
 
-    if (!(b->text = malloc(size)))
+    if (!(b->tokens = malloc(size * sizeof *b->tokens)))
         return sru_fail(err, SRU_ENOMEM, "out of memory for a text");
     for (size_t i = 0; i < size; i++)
-        b->text[i] = (char)sru_random_byte(&state);
-    memset(all, true, sizeof all);
-    b->vocab = sru_vocab_of_bytes(all);
-    const struct sru_part part = { .data = b->text, .size = size, .width = 1 };
+        b->tokens[i] = sru_bench_token(m->config.vocab, &state);
+    b->vocab = (struct sru_vocab){ .unit = SRU_WORDS, .size = m->config.vocab };
+    const struct sru_part part = { .data = b->tokens, .size = size, .width = sizeof *b->tokens };
     return sru_streams_open(&b->streams, &b->vocab, &part, m->B, m->T, 0, err);
 }
 
@@ -54,7 +51,7 @@ static void bench_close(struct bench *b)
     if (b->lm.dev)
         sru_lm_close(&b->lm);
     sru_streams_close(&b->streams);
-    free(b->text);
+    free(b->tokens);
 }
 
 /* Wait for steps until so many are left unread. */
@@ -115,7 +112,7 @@ static sru_status measure(struct sru_trainer *t, struct sru_dev *dev, double sec
 sru_status sru_bench_train(const struct sru_bench_model *m, struct sru_dev *dev, double seconds, struct sru_training *out,
                            struct sru_error *err)
 {
-    struct bench b = { .text = NULL };
+    struct bench b = { .tokens = NULL };
     sru_status status = bench_open(&b, m, dev, err);
 
     *out = (struct sru_training){ .mean = 0 };

@@ -40,10 +40,10 @@ static sru_status find_preset(const char *name, const struct settings *s, struct
     *m = (struct sru_bench_model){ .name = name, .config = o.config, .optimizer = s->optimizer ? s->optimizer : o.optimizer };
     m->B = s->batch ? s->batch : o.batch;
     m->T = s->unroll ? s->unroll : o.unroll;
-    m->config.vocab = 256;
-    if (m->config.window == 0)
-        m->config.window = 2 * m->T;
-    const sru_status status = sru_params_open(&params, &m->config, err);
+    o.unroll = m->T;
+    sru_status status = sru_train_config(&o, o.usual_vocab ? o.usual_vocab : 256, &m->config, err);
+    if (!status)
+        status = sru_params_open(&params, &m->config, err);
     if (!status) {
         m->parameters = params.count;
         sru_params_close(&params);

@@ -12,17 +12,19 @@
 
 struct settings {
     const char *preset;
-    size_t batch, unroll;
+    size_t batch, unroll, vocabulary;
     struct sru_device_settings device;
 };
 
 static const struct sru_option options[] = {
-    { "preset", 'p', SRU_OPT_STRING, "NAME", "Describe a preset instead of a file: tiny, small, medium, large or enwik8-base.",
+    { "preset", 'p', SRU_OPT_STRING, "NAME", "Describe a preset of train instead of a file.",
       offsetof(struct settings, preset), 0, 0 },
     { "batch", 'b', SRU_OPT_SIZE, "N", "Streams B to plan training for (default: the run's, or the preset's).",
       offsetof(struct settings, batch), 0, 1073741824 },
     { "unroll", 'u', SRU_OPT_SIZE, "N", "Positions T to plan training for (default: likewise).", offsetof(struct settings, unroll), 0,
       1073741824 },
+    { "vocabulary", 0, SRU_OPT_SIZE, "N", "Tokens of a preset's vocabulary (default: those of the corpus it is for, or 256).",
+      offsetof(struct settings, vocabulary), 0, 1073741824 },
     SRU_DEVICE_OPTIONS(struct settings, device),
 };
 static const struct sru_option_table table = { options, sizeof options / sizeof *options };
@@ -216,10 +218,12 @@ static int describe_preset(const struct settings *s, struct sru_dev *dev, struct
     if (!sru_train_preset(s->preset, &o))
         return sru_usage(&sru_cmd_info, "no preset is named '%.60s': there are %s", s->preset, sru_preset_names);
     const struct recipe r = { s->batch ? s->batch : o.batch, s->unroll ? s->unroll : o.unroll, is_muon(o.optimizer) };
-    o.config.vocab = 256;   /* the most there can be: it comes from the text */
-    if (!o.config.window)
-        o.config.window = 2 * r.T;
-    return describe(&o.config, dev, &r, NULL, err) ? sru_report_error(err) : SRU_EXIT_OK;
+    struct sru_config c;
+    o.unroll = r.T;
+    /* It comes from the text: of bytes this is the most there can be. */
+    if (sru_train_config(&o, s->vocabulary ? s->vocabulary : o.usual_vocab ? o.usual_vocab : 256, &c, err) || describe(&c, dev, &r, NULL, err))
+        return sru_report_error(err);
+    return SRU_EXIT_OK;
 }
 
 static int run(int argc, char **argv)

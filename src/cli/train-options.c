@@ -11,15 +11,15 @@
 #include "src/train/directory.h"
 
 #define AT(member) offsetof(struct sru_train_options, member)
-#define DEFAULT_OUT "sru-run"
 #define MANY 1073741824.0   /* of anything counted */
 
 static const struct sru_option options[] = {
     { "data", 'd', SRU_OPT_STRING, "FILE", "The text to learn: a file of any bytes, or a corpus from 'sru-lm prepare'.", AT(data), 0, 0 },
     { "out", 'o', SRU_OPT_STRING, "DIR", "Directory of the run, made where it is missing (default: sru-run).", AT(out), 0, 0 },
     { "resume", 'r', SRU_OPT_FLAG, NULL, "Go on with the run in --out.", AT(resume), 0, 0 },
-    { "preset", 'p', SRU_OPT_STRING, "NAME", "Sizes and rates to begin with: tiny (about 1 million parameters), small (5), medium (20), "
-      "large (48, for a GPU) or enwik8-base (108: the paper's) (default: tiny).", AT(preset), 0, 0 },
+    { "preset", 'p', SRU_OPT_STRING, "NAME", "Sizes and rates to begin with: tiny (about 1 million parameters), small (5), medium (20) or "
+      "large (48, for a GPU); or one of the paper's systems, for a large GPU: enwik8-base, enwik8-large, enwik8-large-r8, wt103-base, wt103-large, "
+      "wt103-large-r8, wt103-large-r8-k5, lm1b-base, lm1b-large-k5 (default: tiny).", AT(preset), 0, 0 },
     { "time", 't', SRU_OPT_DURATION, "TIME", "Length of the run, such as 90s, 10m or 2h (default: 10m).", AT(time), 0, HUGE_VAL },
     { "steps", 'n', SRU_OPT_UINT64, "N", "Length of the run in steps, instead of --time.", AT(steps), 0, 1e15 },
     { "stop-at", 0, SRU_OPT_UINT64, "N", "Save and end this session after step N of the run, to resume it later.", AT(stop_at), 0, 1e15 },
@@ -45,12 +45,12 @@ static const struct sru_option options[] = {
       AT(config.normalize_after), 0, 0 },
     { "rescale", 0, SRU_OPT_FLAG, NULL, "Scale the highway's input by the size of its bias (default: no).", AT(config.rescale), 0, 0 },
     { "highway-bias", 0, SRU_OPT_DOUBLE, "X", "First bias of the highway's gate (default: -2).", AT(config.highway_bias), -100, 100 },
-    { "window", 0, SRU_OPT_SIZE, "N", "Positions that attention sees in evaluation and generation (default: twice --unroll; "
-      "enwik8-base 3072).",
+    { "window", 0, SRU_OPT_SIZE, "N", "Positions that attention sees in evaluation and generation (default: twice --unroll, "
+      "or the paper's).",
       AT(config.window), 0, MANY },
 
     { "cutoffs", 0, SRU_OPT_STRING, "N,...", "Adaptive embedding and softmax: the words before each cutoff and after the one before share "
-      "a table, smaller for rarer ones; 'none', or 'auto': of words 20000,40000,200000, as far as there are more (default: auto).", AT(cutoffs), 0, 0 },
+      "a table, smaller for rarer ones; 'none', or 'auto': of words 2000,20000,100000, as far as there are more (default: auto).", AT(cutoffs), 0, 0 },
     { "embedding", 0, SRU_OPT_SIZE, "N", "With cutoffs: embedding size of the most frequent words; 0: the hidden size (default: 0).",
       AT(config.n_e), 0, MANY },
     { "divide", 0, SRU_OPT_SIZE, "N", "With cutoffs: by how much each table's embeddings are smaller than those before (default: 4).",
@@ -66,7 +66,7 @@ static const struct sru_option options[] = {
     { "lr", 0, SRU_OPT_DOUBLE, "X", "Largest learning rate; a cosine takes it to 0.", AT(lr), 0, HUGE_VAL },
     { "muon-lr", 0, SRU_OPT_DOUBLE, "X", "With --optimizer muon: the same for the layers' matrices (default: 0.02; large 0.01).", AT(muon_lr), 0,
       HUGE_VAL },
-    { "warmup", 0, SRU_OPT_DOUBLE, "X", "Share of the run over which the rate rises (default: 0.06; enwik8-base 0.04).", AT(warmup), 0, 1 },
+    { "warmup", 0, SRU_OPT_DOUBLE, "X", "Share of the run over which the rate rises (default: 0.06, or 16,000 of the paper's steps).", AT(warmup), 0, 1 },
     { "weight-decay", 0, SRU_OPT_DOUBLE, "X", "Decoupled weight decay (default: 0.1).", AT(weight_decay), 0, HUGE_VAL },
     { "beta1", 0, SRU_OPT_DOUBLE, "X", "Decay of the first moment (default: 0.9).", AT(beta1), 0, 0.9999999 },
     { "beta2", 0, SRU_OPT_DOUBLE, "X", "Decay of the second moment; 0: the optimizer's usual one, 0.999 for radam and 0.95 for the others "
@@ -87,50 +87,6 @@ static const struct sru_option_table run_table = { options, sizeof options / siz
 /* What a session may choose anew; all else is the run's for good. */
 static const char *const per_session[] = { "out", "resume", "data", "valid", "test", "time", "steps", "stop-at", "evals", "log-every",
                                            "save-every", "device", "cpu", "precision", "threads" };
-
-/* ---- Presets ------------------------------------------------------------------------------------- */
-
-const char sru_preset_names[] = "tiny, small, medium, large and enwik8-base";
-
-static const struct {
-    const char *name;
-    size_t n_d, n_proj, depth, batch, unroll, window;   /* window 0: twice unroll */
-    double lr, muon_lr, dropout, warmup;
-    const char *optimizer;
-} presets[] = {
-    /* Of what was tried, this learnt most of a megabyte of text in ten minutes on two cores. */
-    { "tiny", 512, 128, 4, 16, 128, 0, 4e-3, 0.02, 0.1, 0.06, "muon" },
-    { "small", 1024, 256, 4, 8, 128, 0, 2e-3, 0.02, 0.05, 0.06, "adamw" },
-    { "medium", 1536, 384, 8, 8, 256, 0, 1.5e-3, 0.02, 0.1, 0.06, "adamw" },
-    /* The rates that learnt most of 16 million bytes in a thousand steps on a GPU. */
-    { "large", 2048, 512, 10, 32, 512, 0, 1.2e-3, 0.01, 0.05, 0.06, "muon" },
-    /* The paper's base model of enwik8 and its rates; it warms up over 16,000 of 400,000 steps. */
-    { "enwik8-base", 3072, 768, 10, 16, 1024, 3072, 3e-4, 0.02, 0.22, 0.04, "radam" },
-};
-
-bool sru_train_preset(const char *name, struct sru_train_options *o)
-{
-    *o = (struct sru_train_options){
-        .out = DEFAULT_OUT, .split = "90/5/5", .tokens = "bytes", .tokenizing.min_count = 1, .cutoffs = "auto", .preset = name, .seed = 1, .config = sru_config_default(),
-        .evaluations = 10, .log_every = 50, .clip = 1, .weight_decay = 0.1, .beta1 = 0.9, .eps = 1e-8, .save_every = 300,
-    };
-    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)
-        if (strcmp(presets[i].name, name) == 0) {
-            o->config.n_d = presets[i].n_d;
-            o->config.n_proj = presets[i].n_proj;
-            o->config.depth = presets[i].depth;
-            o->config.window = presets[i].window;
-            o->config.dropout = o->config.attn_dropout = presets[i].dropout;
-            o->batch = presets[i].batch;
-            o->unroll = presets[i].unroll;
-            o->lr = presets[i].lr;
-            o->muon_lr = presets[i].muon_lr;
-            o->warmup = presets[i].warmup;
-            o->optimizer = presets[i].optimizer;
-            return true;
-        }
-    return false;
-}
 
 sru_status sru_train_optimizer(const char *name, struct sru_optimizer *o, struct sru_error *err)
 {
@@ -197,11 +153,11 @@ static sru_status set_defaults(struct sru_train_options *o, const bool *set, str
         return sru_train_preset(looked.preset ? looked.preset : "tiny", o)
             ? SRU_OK
             : sru_fail(err, SRU_EINVAL, "no preset is named '%.60s': there are %s", looked.preset, sru_preset_names);
-    if ((status = check_given(set, err)) || (status = stored_settings(looked.out ? looked.out : DEFAULT_OUT, &o->before, err))
+    if ((status = check_given(set, err)) || (status = stored_settings(looked.out ? looked.out : SRU_DEFAULT_OUT, &o->before, err))
         || (status = sru_options_from_json(run_table, o, o->before, err)))
         return status;
     o->stop_at = 0;   /* of the session that gave it */
-    o->out = looked.out ? looked.out : DEFAULT_OUT;   /* the directory may have another name now */
+    o->out = looked.out ? looked.out : SRU_DEFAULT_OUT;   /* the directory may have another name now */
     return o->split && o->optimizer && o->tokens && o->cutoffs ? SRU_OK : sru_fail(err, SRU_EFORMAT, "%s/" SRU_LAST_NAME ": its settings are broken", o->out);
 }
 
@@ -249,17 +205,16 @@ void sru_train_options_close(struct sru_train_options *o)
 /* ---- The run's settings ----------------------------------------------------------------------------------- */
 
 /* --cutoffs and --embedding, which are one field of the configuration: without cutoffs it is 0. */
-static sru_status read_cutoffs(const struct sru_train_options *o, struct sru_run_settings *s, struct sru_error *err)
+static sru_status read_cutoffs(const struct sru_train_options *o, struct sru_config *c, bool *own, struct sru_error *err)
 {
-    struct sru_config *c = &s->config;
     const char *at = o->cutoffs;
     char *end;
 
     c->n_cutoffs = 0;
     if (c->n_e == 0)
         c->n_e = c->n_d;
-    s->own_cutoffs = strcmp(at, "auto") == 0;
-    if (s->own_cutoffs || strcmp(at, "none") == 0) {
+    *own = strcmp(at, "auto") == 0;
+    if (*own || strcmp(at, "none") == 0) {
         c->n_e = strcmp(at, "none") == 0 ? 0 : c->n_e;
         return SRU_OK;
     }
@@ -271,6 +226,21 @@ static sru_status read_cutoffs(const struct sru_train_options *o, struct sru_run
     }
     return sru_fail(err, SRU_EINVAL, "option '--cutoffs': '%.60s' is not one to %d numbers such as 20000,40000; nor auto, nor none", o->cutoffs,
                     SRU_MOST_CUTOFFS);
+}
+
+sru_status sru_train_config(const struct sru_train_options *o, size_t vocab, struct sru_config *c, struct sru_error *err)
+{
+    enum sru_unit unit;
+    bool own;
+
+    *c = o->config;
+    const sru_status status = read_cutoffs(o, c, &own, err);
+    if (own)
+        sru_config_divide(c, sru_unit_parse(o->tokens, &unit) && unit == SRU_WORDS ? vocab : 0);
+    c->vocab = vocab;
+    if (c->window == 0)
+        c->window = 2 * o->unroll;
+    return status;
 }
 
 sru_status sru_train_settings(const struct sru_train_options *o, struct sru_run_settings *s, struct sru_error *err)
@@ -294,7 +264,7 @@ sru_status sru_train_settings(const struct sru_train_options *o, struct sru_run_
         return SRU_EINVAL;
     if (!sru_unit_parse(o->tokens, &s->tokenizing.unit))
         return sru_fail(err, SRU_EINVAL, "option '--tokens': '%.40s' is none: give bytes or words", o->tokens);
-    if ((status = read_cutoffs(o, s, err)))
+    if ((status = read_cutoffs(o, &s->config, &s->own_cutoffs, err)))
         return status;
     s->optimizer.weight_decay = o->weight_decay;
     s->optimizer.beta1 = o->beta1;

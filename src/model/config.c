@@ -15,7 +15,7 @@ struct sru_config sru_config_default(void)
 
 void sru_config_divide(struct sru_config *c, size_t words)
 {
-    static const size_t usual[] = { 20000, 40000, 200000 };
+    static const size_t usual[] = { 2000, 20000, 100000 };
     size_t e = c->n_e;
 
     c->n_cutoffs = 0;

@@ -45,7 +45,11 @@ sru_status sru_config_check(const struct sru_config *c, struct sru_error *err);
 struct sru_cluster_sizes { size_t from, n, e; };
 struct sru_cluster_sizes sru_config_cluster(const struct sru_config *c, size_t i);
 
-/* The usual cutoffs of a vocabulary of so many words, 20,000, 40,000 and 200,000; n_e 0 where it has no more than the first. */
+/*
+ * Cutoffs for a vocabulary of so many words: 2,000, 20,000 and 100,000, as far as there are more; n_e 0 where there are none.  A small head, which
+ * every position asks, pays where time is short: 90 s of tiny on eltec-eng's 400,000 words gave a perplexity of 671 with these, 670 with 1,000,
+ * 10,000 and 100,000, 761 with 4,000, 20,000 and 100,000 and 1,030 with 20,000, 40,000 and 200,000.
+ */
 void sru_config_divide(struct sru_config *c, size_t words);
 
 /* true when layer i has attention. */
