@@ -39,7 +39,7 @@ tests_score_SOURCES = tests/score.c
 tests_score_LDADD = libsru.la -lm
 
 EXTRA_DIST += tests/bench/README tests/lsan.supp tests/avx2.sh tests/commands.sh tests/manual.sh
-EXTRA_DIST += tests/bench/peers tests/bench/peers.py tests/bench/peers_torch.py tests/bench/peers_cuda.py
+EXTRA_DIST += tests/bench/peers tests/bench/peers.py tests/bench/peers_torch.py tests/bench/peers_cuda.py tests/bench/peers_words.py
 
 # The tests that have something to do on a GPU, on GPUs alone.
 gpu_tests = tests/check_ops tests/check_ops_layer tests/check_muon tests/check_conformance tests/check_train
