@@ -1,12 +1,13 @@
 /* The output product with its loss, a block of rows at a time. */
+#include <float.h>
 #include <math.h>
 
 #include "gpu/groups.cuh"
 
-/* Large enough for the products to be fast, small enough for the logits to be few. */
+/* Large enough for the products to be fast and dW, which each block reads and writes, to pass few times; small enough for the logits. */
 static size_t block_rows(size_t N, size_t V)
 {
-    return sru_min(N, sru_max(256, sru_min(8192, ((size_t)1 << 24) / V)));
+    return sru_min(N, sru_max(256, sru_min(8192, ((size_t)1 << 27) / V / 128 * 128)));
 }
 
 /* What a block works on. */
@@ -158,29 +159,58 @@ template <typename A, int each> __global__ void __launch_bounds__(LOSS_THREADS) 
     }
 }
 
+enum { LOSS_EACH = 8 };   /* a thread's logits in flight */
+
+/* A thread's logits from j on, with the bias; where the row ends, what adds nothing. */
+template <typename A> __device__ static void load_logits(const losses<A> &s, const float *x, size_t j, float y[LOSS_EACH])
+{
+#pragma unroll
+    for (int e = 0; e < LOSS_EACH; e++) {
+        const size_t i = j + e * blockDim.x;
+        y[e] = i < s.V ? x[i] + s.bias[i] : -INFINITY;
+    }
+}
+
 /* A block a row, of any length. */
 template <typename A> __global__ void loss_block(losses<A> s)
 {
-    float *x = s.logits + blockIdx.x * s.V, top = -INFINITY, sum = 0.0f;
+    float *x = s.logits + blockIdx.x * s.V, top = -FLT_MAX, sum = 0.0f;
     const bool none = s.targets[blockIdx.x] < 0;
     const size_t target = none ? s.V : (size_t)s.targets[blockIdx.x];
     const float hit = none ? 0.0f : x[target] + s.bias[target], factor = none ? 0.0f : s.factor;   /* before x is written */
 
-    for (size_t j = threadIdx.x; j < s.V; j += blockDim.x)
-        top = sru_larger(top, x[j] + s.bias[j]);
-    top = sru_block_max(top);
-    for (size_t j = threadIdx.x; j < s.V; j += blockDim.x)
-        sum += expf(x[j] + s.bias[j] - top);
-    sum = sru_block_sum(sum);
-    if (threadIdx.x == 0)
-        s.nll[blockIdx.x] = none ? 0.0f : logf(sum) + (top - hit);
-    for (size_t j = threadIdx.x; j < s.V && (s.keep || s.dlogits); j += blockDim.x) {
-        const float y = x[j] + s.bias[j], e = expf(y - top) * (factor / sum);
+    /* The sum as of the largest so far: one pass over rows that are longer than caches. */
+    for (size_t j = threadIdx.x; j < s.V; j += LOSS_EACH * blockDim.x) {
+        float y[LOSS_EACH], larger = top;
 
-        if (s.keep)
-            x[j] = y;
-        if (s.dlogits)
-            sru_store(s.dlogits + blockIdx.x * s.length + j, j == target ? e - factor : e);
+        load_logits(s, x, j, y);
+#pragma unroll
+        for (int e = 0; e < LOSS_EACH; e++)
+            larger = sru_larger(larger, y[e]);
+        sum *= expf(top - larger);
+        top = larger;
+#pragma unroll
+        for (int e = 0; e < LOSS_EACH; e++)
+            sum += expf(y[e] - top);
+    }
+    const float all = sru_block_max(top);
+    sum = sru_block_sum(sum * expf(top - all));
+    if (threadIdx.x == 0)
+        s.nll[blockIdx.x] = none ? 0.0f : logf(sum) + (all - hit);
+    for (size_t j = threadIdx.x; j < s.V && (s.keep || s.dlogits); j += LOSS_EACH * blockDim.x) {
+        float y[LOSS_EACH];
+
+        load_logits(s, x, j, y);
+#pragma unroll
+        for (int e = 0; e < LOSS_EACH; e++) {
+            const size_t i = j + e * blockDim.x;
+            const float p = expf(y[e] - all) * (factor / sum);
+
+            if (s.keep && i < s.V)
+                x[i] = y[e];
+            if (s.dlogits && i < s.V)
+                sru_store(s.dlogits + blockIdx.x * s.length + i, i == target ? p - factor : p);
+        }
     }
 }
 

@@ -314,6 +314,53 @@ static void one_predict(struct sru_dev *dev, size_t B, size_t T, size_t d, size_
     assert_gradient("db", &f, 2, from_device(dev, s.bias.g, V), NULL);
 }
 
+/* The gradients of N targets' losses of scores h W^T + b, times factor, in closed form. */
+static void large_predict(struct sru_dev *dev, size_t N, size_t d, size_t V)
+{
+    double *h = random_array(N * d, 1, 1), *w = random_array(V * d, 1, 2), *bias = random_array(V, 1, 3), *before = random_array(V * d, 1, 6);
+    double *nll = pooled(N * sizeof *nll), *dh = pooled(N * d * sizeof *dh), *dw = pooled(V * d * sizeof *dw), *db = pooled(V * sizeof *db);
+    double *scores = pooled(N * V * sizeof *scores);
+    const int32_t *targets = random_tokens(N, V, 8);
+    struct sru_predict s = {
+        .B = 1, .T = N, .d = d, .V = V, .targets = tokens_to_device(dev, targets, N), .factor = 0.25f, .h = padded(dev, h, 1, N, d, 0),
+        .dh = padded(dev, NULL, 1, N, d, 0), .w = to_matrix(dev, w, d, V, false, before),
+        .bias = { to_device(dev, bias, V), to_device(dev, before, V) }, .nll = zeros(dev, N),
+    };
+    const struct sru_shape shape = { .B = 1, .T = N, .d = d, .p = 1, .H = 1, .V = V, .train = true };
+    const double tolerance = dev->act_bytes == 2 ? 0.02 : 1e-5;
+
+    ref_predict(N, d, V, h, NULL, w, bias, targets, nll, scores);
+    for (size_t n = 0; n < N; n++)
+        for (size_t v = 0; v < V; v++) {
+            const double hit = scores[n * V + (size_t)targets[n]], p = exp(scores[n * V + v] - hit - nll[n]);
+            const double g = 0.25 * (p - (v == (size_t)targets[n]));
+
+            db[v] = (n > 0 ? db[v] : 0) + g;
+            for (size_t i = 0; i < d; i++) {
+                dh[n * d + i] = (v > 0 ? dh[n * d + i] : 0) + g * w[v * d + i];
+                dw[v * d + i] = (n > 0 ? dw[v * d + i] : 0) + g * h[n * d + i];
+            }
+        }
+    ck_assert(!dev->ops->reserve(dev, &shape, NULL));
+    dev->ops->predict_back(dev, &s);
+    assert_near("nll", N, from_device(dev, s.nll, N), nll, 1e-6);
+    assert_near("dh", N * d, unpadded(dev, s.dh, 1, N, d), dh, tolerance);
+    assert_near("dW", V * d, from_device(dev, s.w.g, V * d), dw, tolerance);
+    assert_near("db", V, from_device(dev, s.bias.g, V), db, tolerance);
+}
+
+START_TEST(large_predictions)
+{
+    struct sru_dev *dev = open_device(_i);
+
+    if (!dev)
+        return;
+    large_predict(dev, 3, 2, 20011);    /* a row takes several passes of a GPU's block of threads */
+    large_predict(dev, 8200, 2, 3);     /* and rows several blocks */
+    close_kernels(dev);
+}
+END_TEST
+
 START_TEST(prediction)
 {
     struct sru_dev *dev = open_device(_i);
@@ -454,6 +501,7 @@ int main(void)
     tcase_add_loop_test(t, embedding, 0, n);
     tcase_add_loop_test(t, linear_products, 0, n);
     tcase_add_loop_test(t, prediction, 0, n);
+    tcase_add_loop_test(t, large_predictions, 0, n);
     tcase_add_loop_test(t, prediction_of_extreme_scores, 0, (int)n_cpu_kernels);
     tcase_add_loop_test(t, picks, 0, n);
     tcase_add_loop_test(t, updates, 0, n);

@@ -33,8 +33,9 @@ static inline uint8_t sru_random_byte(uint64_t *state)
 }
 
 /*
- * A random token of V.  Of more than 256 they are words by frequency, and token i comes as often as log(i + 2) - log(i + 1) says (Zipf's law);
- * the share of those from one to below another.
+ * A random token of V.  Of more than 256 they are words by frequency, by a law of Zipf's whose exponent, 1.15, gives the shares beyond 20,000 and
+ * beyond 100,000 words that 12 million words of novels have (eltec-eng, .098 and .033; the law .096 and .039).
+ * The share of tokens from one to below another.
  */
 int32_t sru_bench_token(size_t V, uint64_t *state);
 double sru_bench_share(size_t V, size_t from, size_t to);

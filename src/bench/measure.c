@@ -50,6 +50,14 @@ sru_status sru_measure(double seconds, sru_status (*work)(void *of, struct sru_e
 
 /* ---- Tokens --------------------------------------------------------------------------------------- */
 
+#define EXPONENT 0.15   /* above 1 */
+
+/* Of words beyond i, up to what all words make of it. */
+static double beyond(size_t i)
+{
+    return pow((double)i + 1, -EXPONENT);
+}
+
 int32_t sru_bench_token(size_t V, uint64_t *state)
 {
     double u = 0;
@@ -58,10 +66,10 @@ int32_t sru_bench_token(size_t V, uint64_t *state)
         return sru_random_byte(state) % (int32_t)V;
     for (int i = 0; i < 4; i++)
         u = (u + sru_random_byte(state)) / 256;
-    return (int32_t)sru_min(V - 1, (size_t)exp(u * log((double)V + 1)) - 1);
+    return (int32_t)sru_min(V - 1, (size_t)pow(1 - u * (1 - beyond(V)), -1 / EXPONENT) - 1);
 }
 
 double sru_bench_share(size_t V, size_t from, size_t to)
 {
-    return V <= 256 ? (double)(to - from) / (double)V : log((double)(to + 1) / (double)(from + 1)) / log((double)V + 1);
+    return V <= 256 ? (double)(to - from) / (double)V : (beyond(from) - beyond(to)) / (1 - beyond(V));
 }

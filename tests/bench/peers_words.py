@@ -51,7 +51,9 @@ class Words(Reference):
 
 
 def zipf(V, shape):
-    return ((V + 1) ** torch.rand(shape, dtype=torch.float64)).long().clamp_(1, V) - 1
+    """As src/bench/measure.c's."""
+    u = torch.rand(shape, dtype=torch.float64)
+    return ((1 - u * (1 - (V + 1) ** -0.15)) ** (-1 / 0.15)).long().clamp_(1, V) - 1
 
 
 def read(path):
