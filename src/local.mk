@@ -28,9 +28,20 @@ libsru_la_LDFLAGS = -version-info 0:0:0 -no-undefined
 bin_PROGRAMS += sru-lm
 sru_lm_SOURCES = src/cli/sru-lm.c src/cli/cli.h src/cli/options.c src/cli/messages.c src/cli/words.h src/cli/words.c \
   src/cli/device.c src/cli/progress.h src/cli/progress.c src/cli/train-options.h src/cli/train-options.c src/cli/presets.c \
-  src/cli/load.h src/cli/load.c src/cli/cmd-train.c src/cli/cmd-prepare.c src/cli/cmd-eval.c src/cli/cmd-generate.c src/cli/cmd-info.c \
+  src/cli/load.h src/cli/load.c src/cli/cmd-train.c src/cli/cmd-prepare.c src/cli/cmd-import.c src/cli/cmd-export.c src/cli/cmd-eval.c src/cli/cmd-generate.c src/cli/cmd-info.c \
   src/cli/cmd-bench.c src/cli/bench-report.h src/cli/bench-text.c src/cli/bench-json.c
-sru_lm_LDADD = libbench.la libcore.la
+sru_lm_LDADD = libbench.la libtorchfile.la libcore.la
+
+# PyTorch's files: no part of libsru either, which then needs no libzip.
+noinst_LTLIBRARIES += libtorchfile.la
+libtorchfile_la_SOURCES = src/io/torch.h src/io/pickle.h src/io/pickle.c src/model/import.h src/model/import.c src/model/export.c
+libtorchfile_la_CFLAGS = $(AM_CFLAGS) $(LIBZIP_CFLAGS)
+libtorchfile_la_LIBADD = $(LIBZIP_LIBS)
+if LIBZIP
+libtorchfile_la_SOURCES += src/io/torch-read.c src/io/torch-write.c
+else
+libtorchfile_la_SOURCES += src/io/torch-none.c
+endif
 
 # What `sru-lm bench` measures; no part of libsru.
 noinst_LTLIBRARIES += libbench.la

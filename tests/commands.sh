@@ -38,10 +38,10 @@ expect 0 '--help' "$sru" --help;                    holds out 'generate'
 expect 0 'help train' "$sru" help train;            holds out 'Usage: sru-lm train'
 expect 2 'no command' "$sru"
 expect 2 'unknown command' "$sru" trian;            says "trian" "did you mean 'train'"
-for c in train prepare eval generate info bench; do
+for c in train prepare eval generate info import export bench; do
     expect 0 "$c --help" "$sru" $c --help;          holds out "Usage: sru-lm $c"
     expect 2 "$c: unknown option" "$sru" $c --bacth 3; says bacth
-    case $c in eval | generate) option=--window ;; bench) option=--seconds ;; prepare) option=--split ;; *) option=--batch ;; esac
+    case $c in eval | generate) option=--window ;; bench) option=--seconds ;; prepare) option=--split ;; import | export) option=--out ;; *) option=--batch ;; esac
     expect 2 "$c: option without its argument" "$sru" $c $option; says needs
 done
 expect 2 'train without data' "$sru" train;         says '--data'
@@ -203,6 +203,20 @@ expect 0 'a part of it' "$sru" train --data sentences --out s2 $small --steps 60
 expect 0 'and the rest' "$sru" train --resume --out s2
 check 'sentences resume where they were' sh -c 'for d in s1 s2; do tail -n 1 $d/metrics.jsonl | sed "s/.*lr//"; done | uniq | wc -l | grep -q "^1$"'
 expect 0 'generate a sentence' "$sru" generate s1/best.safetensors --tokens 20
+
+# ---- PyTorch's files
+if "$sru" export run/best.safetensors --out model.pt 2>/dev/null | grep -q wrote; then
+    expect 0 'import' "$sru" import model.pt --data text --window 32 --out back.safetensors; holds out 'parameters'
+    expect 0 'eval of what was imported' "$sru" eval back.safetensors --data text; grep bits out >second
+    "$sru" eval run/best.safetensors --data text --window 32 | grep bits >first
+    check 'the model came back' cmp first second
+    expect 0 'export words with clusters' "$sru" export words4/best.safetensors --out words.pt
+    expect 0 'import them' "$sru" import words.pt --words words4/vocabulary.txt --out back2.safetensors
+    expect 1 'import with another text' "$sru" import model.pt --data unseen --out back3.safetensors; says different
+    expect 1 'import of no archive' "$sru" import text --data text --out back3.safetensors; says zip
+    expect 2 'import without a vocabulary' "$sru" import model.pt --out back3.safetensors; says '--words'
+    expect 1 'export to nowhere' "$sru" export run/best.safetensors --out nowhere/model.pt; says nowhere
+fi
 
 # ---- generate
 expect 0 'generate' "$sru" generate run/best.safetensors --seed 3 --tokens 100 --prompt 'line '

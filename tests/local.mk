@@ -6,6 +6,9 @@ libsupport_la_LIBADD = libcore.la $(CHECK_LIBS)
 unit_tests = tests/check_error tests/check_files tests/check_ops tests/check_ops_layer tests/check_product \
   tests/check_conformance tests/check_text tests/check_train tests/check_muon tests/check_model tests/check_decode tests/check_sample tests/check_kernels \
   tests/check_bench tests/check_threads tests/check_threads_plain
+if LIBZIP
+unit_tests += tests/check_torch
+endif
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests) tests/avx2.sh tests/commands.sh tests/cuda.sh tests/manual.sh tests/neon.sh
 tests_check_error_SOURCES = tests/check_error.c
@@ -19,6 +22,8 @@ tests_check_train_SOURCES = tests/check_train.c
 tests_check_muon_SOURCES = tests/check_muon.c
 tests_check_model_SOURCES = tests/check_model.c tests/models.h tests/models.c
 tests_check_decode_SOURCES = tests/check_decode.c tests/models.h tests/models.c
+tests_check_torch_SOURCES = tests/check_torch.c tests/models.h tests/models.c
+tests_check_torch_LDADD = libtorchfile.la libsupport.la
 tests_check_sample_SOURCES = tests/check_sample.c
 tests_check_threads_SOURCES = tests/check_threads.c
 tests_check_threads_plain_SOURCES = tests/check_threads.c src/cpu/product-plain.c
@@ -50,5 +55,16 @@ EXTRA_DIST += tests/gpu-machine tests/cuda.sh
 clean-local: clean-cuda
 clean-cuda:
 	rm -rf cuda
+
+# Pickles of any bytes, with clang's libFuzzer: for FUZZ_SECONDS, from those of ../shared's fixtures where they are.
+FUZZ_SECONDS = 600
+fuzz:
+	$(MKDIR_P) fuzz/corpus
+	for f in $(srcdir)/../shared/fixtures/*.pt; do unzip -p $$f '*/data.pkl' >fuzz/corpus/`basename $$f` || :; done
+	clang -g -O1 -std=c17 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -I$(srcdir) -o fuzz/pickle \
+	  $(srcdir)/tests/fuzz_pickle.c $(srcdir)/src/io/pickle.c $(srcdir)/src/error.c
+	fuzz/pickle -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 fuzz/corpus
+.PHONY: fuzz
+EXTRA_DIST += tests/fuzz_pickle.c
 
 include tests/neon.mk

@@ -7,7 +7,7 @@ checks=0 failures=0
 list=$(mktemp) && listed=$(mktemp) || exit 1
 trap 'rm -f "$list" "$listed"' EXIT
 
-for c in train prepare eval generate info bench; do
+for c in train prepare eval generate info import export bench; do
     checks=$((checks + 1))
     $sru $c --help | sed -n 's/^ \{2,6\}\(-[a-z], \)\{0,1\}--\([a-z0-9-]*\).*/\2/p' | sort >"$list"
     # the section from ".SS sru-lm COMMAND" to the next heading

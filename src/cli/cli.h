@@ -64,7 +64,7 @@ struct sru_cmd {
     int (*run)(int argc, char **argv);   /* argv[0] is the subcommand; returns the exit code */
 };
 
-extern const struct sru_cmd sru_cmd_train, sru_cmd_prepare, sru_cmd_eval, sru_cmd_generate, sru_cmd_info, sru_cmd_bench;
+extern const struct sru_cmd sru_cmd_train, sru_cmd_prepare, sru_cmd_import, sru_cmd_export, sru_cmd_eval, sru_cmd_generate, sru_cmd_info, sru_cmd_bench;
 
 /* Print help of a subcommand: synopsis, description, options with their help. */
 void sru_cmd_help(const struct sru_cmd *cmd, FILE *out);

@@ -9,7 +9,7 @@
 #include "src/cli/words.h"
 
 static const struct sru_cmd *const commands[] = {
-    &sru_cmd_train, &sru_cmd_prepare, &sru_cmd_eval, &sru_cmd_generate, &sru_cmd_info, &sru_cmd_bench
+    &sru_cmd_train, &sru_cmd_prepare, &sru_cmd_eval, &sru_cmd_generate, &sru_cmd_info, &sru_cmd_import, &sru_cmd_export, &sru_cmd_bench
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 
