@@ -28,7 +28,7 @@ libsru_la_LDFLAGS = -version-info 0:0:0 -no-undefined
 bin_PROGRAMS += sru-lm
 sru_lm_SOURCES = src/cli/sru-lm.c src/cli/cli.h src/cli/options.c src/cli/messages.c src/cli/words.h src/cli/words.c \
   src/cli/device.c src/cli/progress.h src/cli/progress.c src/cli/train-options.h src/cli/train-options.c src/cli/presets.c \
-  src/cli/load.h src/cli/load.c src/cli/cmd-train.c src/cli/cmd-prepare.c src/cli/cmd-import.c src/cli/cmd-export.c src/cli/cmd-eval.c src/cli/cmd-generate.c src/cli/cmd-info.c \
+  src/cli/load.h src/cli/load.c src/cli/cmd-train.c src/cli/cmd-prepare.c src/cli/cmd-import.c src/cli/cmd-export.c src/cli/cmd-eval.c src/cli/eval-lines.h src/cli/eval-lines.c src/cli/cmd-generate.c src/cli/cmd-info.c \
   src/cli/cmd-bench.c src/cli/bench-report.h src/cli/bench-text.c src/cli/bench-json.c
 sru_lm_LDADD = libbench.la libtorchfile.la libcore.la
 

@@ -193,6 +193,13 @@ expect 2 'eval of an unknown part' "$sru" eval words/best.safetensors --data cor
 expect 1 'eval of a corpus by another model' "$sru" eval run/best.safetensors --data corpus; says vocabulary
 printf 'line 7 is never seen.\n' >unseen
 expect 0 'eval of words that are not known' "$sru" eval words/best.safetensors --data unseen
+printf 'line 7 is followed\nby a strange one\n\nline 9' >lines
+expect 0 'eval by lines' "$sru" eval words/best.safetensors --data lines --per-line; holds out '^Total: -[0-9.]* OOV: 0'; holds out '^Tokens:.14'
+check 'a total for each line' sh -c 'grep -c ^Total: out | grep -q "^4$"'
+sed -n 1p out >first; printf 'line 7 is followed' | "$sru" eval words/best.safetensors --data - --per-line | sed -n 1p >second
+check 'lines do not matter to each other' cmp first second
+expect 0 'bytes by lines' "$sru" eval run/best.safetensors --data text --per-line; holds out '^OOVs:.0'
+expect 2 'lines of a corpus' "$sru" eval words/best.safetensors --data corpus --per-line; says 'per-line'
 expect 0 'generate words' "$sru" generate words/best.safetensors --tokens 20 --prompt 'line 7'; holds out '^line 7 '
 
 mkdir shards; head -n 150 text >shards/a; tail -n 150 text >shards/b

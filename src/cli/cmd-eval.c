@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/cli/eval-lines.h"
 #include "src/cli/load.h"
 #include "src/cli/progress.h"
 #include "src/clock.h"
@@ -13,6 +14,7 @@
 struct settings {
     const char *data, *part, *quantize;
     size_t window;
+    bool per_line;
     struct sru_device_settings device;
 };
 
@@ -20,6 +22,8 @@ static const struct sru_option options[] = {
     { "data", 'd', SRU_OPT_STRING, "FILE", "The text to evaluate on; '-' is standard input. Or a corpus from 'sru-lm prepare'.",
       offsetof(struct settings, data), 0, 0 },
     { "part", 0, SRU_OPT_STRING, "NAME", "Of a prepared corpus: train, valid or test (default: valid).", offsetof(struct settings, part), 0, 0 },
+    { "per-line", 'l', SRU_OPT_FLAG, NULL, "Score every line of a text by itself, after the end of another: the logarithm of its probability to base "
+      "10 and its unknown words, as KenLM's query prints them (default: no).", offsetof(struct settings, per_line), 0, 0 },
     { "window", 0, SRU_OPT_SIZE, "N", "Positions before the current one that attention sees (default: the model's).",
       offsetof(struct settings, window), 0, 1073741824 },
     SRU_QUANTIZE_OPTION(struct settings),
@@ -62,7 +66,7 @@ static sru_status open_data(struct data *d, const struct sru_vocab *v, const str
         const sru_status status = sru_text_open(&d->text, s->data, err);
 
         *part = &d->part;
-        return status ? status : sru_part_of(&d->part, v, d->text.data, d->text.size, d->name, err);
+        return status || s->per_line ? status : sru_part_of(&d->part, v, d->text.data, d->text.size, d->name, err);
     }
     *part = &d->corpus.part[part_of(s->part)];
     return open_corpus(d, v, s, err);
@@ -102,8 +106,8 @@ static sru_status evaluate(struct sru_loaded *x, const struct settings *s, struc
     if (!status && !(status = sru_net_open(&net, &x->lm, 1, window, window, false, false, err))) {
         const double from = sru_now();
 
-        status = sru_evaluate(&net, v, part, d.name, NULL, &loss, err);
-        if (!status)
+        status = s->per_line ? sru_eval_lines(&net, v, &d.text, d.name, err) : sru_evaluate(&net, v, part, d.name, NULL, &loss, err);
+        if (!status && !s->per_line)
             print(&loss, part, v->unit, sru_now() - from);
         sru_net_close(&net);
     }
@@ -124,6 +128,8 @@ static int run(int argc, char **argv)
         return code;
     if (!s.data)
         return sru_usage(&sru_cmd_eval, "--data FILE is missing: the text to evaluate on");
+    if (s.per_line && sru_is_prepared(s.data))
+        return sru_usage(&sru_cmd_eval, "--per-line takes a text: a prepared corpus has no lines");
     if (part_of(s.part) == SRU_PARTS)
         return sru_usage(&sru_cmd_eval, "option '--part': '%.40s' is none: give train, valid or test", s.part);
     if (sru_quantize_parse(s.quantize, &int8, &err))
@@ -144,6 +150,7 @@ const struct sru_cmd sru_cmd_eval = {
         "Predict every byte of a text from those before it, or every word where the model is one\n"
         "of words, and print the mean loss. The first has nothing before it and does not count.\n\n"
         "  sru-lm eval sru-run/best.safetensors --data my.txt\n"
+        "  sru-lm eval words.safetensors --data sentences.txt --per-line\n"
         "  xzcat my.xz | sru-lm eval sru-run/best.safetensors --data -",
     .table = &table,
     .run = run,
