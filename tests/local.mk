@@ -10,7 +10,7 @@ if LIBZIP
 unit_tests += tests/check_torch
 endif
 check_PROGRAMS += $(unit_tests)
-TESTS += $(unit_tests) tests/avx2.sh tests/commands.sh tests/cuda.sh tests/manual.sh tests/neon.sh
+TESTS += $(unit_tests) tests/avx2.sh tests/commands.sh tests/cuda.sh tests/data.sh tests/manual.sh tests/neon.sh
 tests_check_error_SOURCES = tests/check_error.c
 tests_check_files_SOURCES = tests/check_files.c
 tests_check_ops_SOURCES = tests/check_ops.c tests/gradient.h tests/gradient.c
@@ -43,7 +43,7 @@ check_PROGRAMS += tests/score
 tests_score_SOURCES = tests/score.c
 tests_score_LDADD = libsru.la -lm
 
-EXTRA_DIST += tests/bench/README tests/lsan.supp tests/avx2.sh tests/commands.sh tests/manual.sh
+EXTRA_DIST += tests/bench/README tests/lsan.supp tests/avx2.sh tests/commands.sh tests/data.sh tests/manual.sh
 EXTRA_DIST += tests/bench/peers tests/bench/peers.py tests/bench/peers_torch.py tests/bench/peers_cuda.py tests/bench/peers_words.py
 
 # The tests that have something to do on a GPU, on GPUs alone.

@@ -1,11 +1,15 @@
 /* Corpora from texts: see corpus.h. */
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "src/size.h"
 #include "src/text/corpus.h"
 #include "src/text/prepared.h"
+
+enum { LONGEST = 4096 };   /* bytes of a path */
 
 /* A part's text. */
 struct stretch {
@@ -92,12 +96,28 @@ static sru_status from_texts(struct sru_corpus *c, const struct sru_sources *fro
     return status;
 }
 
+/* The texts of a directory that has them; paths are in `names`. */
+static bool are_there(const char *directory, struct sru_sources *texts, char names[SRU_PARTS][LONGEST])
+{
+    for (size_t i = 0; i < SRU_PARTS; i++) {
+        const bool fits = snprintf(names[i], LONGEST, "%s/%s.txt", directory, sru_part_names[i]) < LONGEST;
+
+        texts->path[i] = fits && access(names[i], R_OK) == 0 ? names[i] : NULL;
+    }
+    return texts->path[SRU_TRAIN] && texts->path[SRU_VALID];
+}
+
 sru_status sru_corpus_open(struct sru_corpus *c, const struct sru_sources *from, const struct sru_tokenizing *how, struct sru_error *err)
 {
     const char *const valid = from->path[SRU_VALID] ? from->path[SRU_VALID] : from->path[SRU_TRAIN];
 
+    struct sru_sources texts = *from;
+    char names[SRU_PARTS][LONGEST];
+
     *c = (struct sru_corpus){ .file.fd = -1 };
-    sru_status status = sru_is_prepared(from->path[SRU_TRAIN]) ? sru_prepared_open(c, from, err) : from_texts(c, from, how, err);
+    if (from->path[SRU_VALID] || !are_there(from->path[SRU_TRAIN], &texts, names))
+        texts = *from;
+    sru_status status = sru_is_prepared(from->path[SRU_TRAIN]) ? sru_prepared_open(c, from, err) : from_texts(c, &texts, how, err);
     if (!status && c->part[SRU_VALID].size < 2)
         status = sru_fail(err, SRU_EFORMAT, "%s is too short: its valid part has %zu %ss", valid, c->part[SRU_VALID].size,
                           sru_unit_name(c->vocab.unit));

@@ -34,7 +34,8 @@ struct sru_corpus {
 };
 
 /*
- * The first source's path may be a prepared corpus, a file or the directory it is in: the others have to be NULL then, and `how` and
+ * The first source's path may be a directory of train.txt, valid.txt and perhaps test.txt: the others have to be NULL then.
+ * Or it may be a prepared corpus, a file or the directory it is in: the others have to be NULL then, and `how` and
  * the split are those it was prepared with.  By words the vocabulary is that of the train part, and has SRU_UNK.
  * @return SRU_EIO; SRU_EFORMAT, also where the valid part has fewer than two tokens; SRU_EINVAL; SRU_ENOMEM.
  */
