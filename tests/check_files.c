@@ -77,8 +77,9 @@ static void write_sample(void)
 {
     json_t *meta = json_pack("{s:s, s:s}", "z", "last", "a", "first");
     const struct sru_st_tensor t[] = {
-        { "b", "F32", 2, { 2, 3 }, numbers }, { "a", "F32", 0, { 0 }, numbers + 4 }, { "i", "I64", 1, { 2 }, wholes },
-        { "empty", "F32", 2, { 0, 3 }, numbers },
+        { .name = "b", .dtype = "F32", .rank = 2, .shape = { 2, 3 }, .data = numbers }, { .name = "a", .dtype = "F32", .data = numbers + 4 },
+        { .name = "i", .dtype = "I64", .rank = 1, .shape = { 2 }, .data = wholes },
+        { .name = "empty", .dtype = "F32", .rank = 2, .shape = { 0, 3 }, .data = numbers },
     };
 
     ck_assert(!sru_st_write(path, meta, t, 4, NULL));
