@@ -66,12 +66,24 @@ size_t sru_model_vocab(const struct sru_model *m)
 
 int32_t sru_model_token(const struct sru_model *m, unsigned char byte)
 {
-    return m->vocab.ids[byte];
+    return m->vocab.unit == SRU_BYTES ? m->vocab.ids[byte] : -1;
 }
 
 unsigned char sru_model_byte(const struct sru_model *m, int32_t token)
 {
-    return m->vocab.symbols[token];
+    return m->vocab.unit == SRU_BYTES ? m->vocab.symbols[token] : 0;
+}
+
+int32_t sru_model_word(const struct sru_model *m, const char *word, size_t n)
+{
+    if (m->vocab.unit != SRU_WORDS)
+        return -1;
+    return n == 1 && *word == '\n' ? m->vocab.end : sru_vocab_word(&m->vocab, sru_word_of(word, n));
+}
+
+const char *sru_model_text(const struct sru_model *m, int32_t token, size_t *n)
+{
+    return sru_vocab_text(&m->vocab, token, n);
 }
 
 /* ---- Reading ------------------------------------------------------------------------------------ */

@@ -62,10 +62,21 @@ SRU_API void sru_model_close(struct sru_model *m);
 
 /** @return the number of tokens V: a token is a number from 0 to V-1. */
 SRU_API size_t sru_model_vocab(const struct sru_model *m);
-/** @return the token of a byte, or -1 where the model does not know the byte. */
+/** @return the token of a byte, or -1 where the model does not know the byte, or is one of words. */
 SRU_API int32_t sru_model_token(const struct sru_model *m, unsigned char byte);
-/** @return the byte of a token, 0 <= token < V. */
+/** @return the byte of a token, 0 <= token < V; 0 where the model is one of words. */
 SRU_API unsigned char sru_model_byte(const struct sru_model *m, int32_t token);
+/**
+ * The token of a word of n bytes, or of "\n", which ends a line: for models of words.
+ * @return that of unknown words where the model does not know it; -1 where it has none for these, or is a model of bytes
+ */
+SRU_API int32_t sru_model_word(const struct sru_model *m, const char *word, size_t n);
+/**
+ * What a token, 0 <= token < V, stands for: a byte, or a word without the blank before it; "\n" for the end of a line.
+ * @param n  its length in bytes; it does not end with 0
+ * @return static storage of the model
+ */
+SRU_API const char *sru_model_text(const struct sru_model *m, int32_t token, size_t *n);
 
 /* ---- Reading: a token at a time, predicting the next --------------------------------------------- */
 

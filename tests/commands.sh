@@ -193,6 +193,10 @@ expect 2 'eval of an unknown part' "$sru" eval words/best.safetensors --data cor
 expect 1 'eval of a corpus by another model' "$sru" eval run/best.safetensors --data corpus; says vocabulary
 printf 'line 7 is never seen.\n' >unseen
 expect 0 'eval of words that are not known' "$sru" eval words/best.safetensors --data unseen
+checks=$((checks + 1)); what='libsru, words'
+ours=$("$sru" eval words4/best.safetensors --data text | awk '/nats/ { print $2 }')
+theirs=$($score words4/best.safetensors text 2>err)
+echo "$ours $theirs" | awk 'NF == 2 && ($1 - $2) ^ 2 < 4e-8 { ok = 1 } END { exit !ok }' || fail "$what: '$theirs' where eval says '$ours'"
 printf 'line 7 is followed\nby a strange one\n\nline 9' >lines
 expect 0 'eval by lines' "$sru" eval words/best.safetensors --data lines --per-line; holds out '^Total: -[0-9.]* OOV: 0'; holds out '^Tokens:.14'
 check 'a total for each line' sh -c 'grep -c ^Total: out | grep -q "^4$"'
