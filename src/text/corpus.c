@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/size.h"
@@ -107,17 +108,29 @@ static bool are_there(const char *directory, struct sru_sources *texts, char nam
     return texts->path[SRU_TRAIN] && texts->path[SRU_VALID];
 }
 
+/* Where texts come from: the paths given, or a directory's. */
+static sru_status open_sources(struct sru_corpus *c, const struct sru_sources *from, const struct sru_tokenizing *how, struct sru_error *err)
+{
+    const char *path = from->path[SRU_TRAIN];
+    struct sru_sources texts = *from;
+    char names[SRU_PARTS][LONGEST];
+    struct stat st;
+
+    if (sru_is_prepared(path))
+        return sru_prepared_open(c, from, err);
+    if (from->path[SRU_VALID] || stat(path, &st) || !S_ISDIR(st.st_mode))
+        return from_texts(c, from, how, err);
+    if (!are_there(path, &texts, names))
+        return sru_fail(err, SRU_EIO, "%s is a directory, and has neither " SRU_PREPARED_NAME " nor train.txt and valid.txt", path);
+    return from_texts(c, &texts, how, err);
+}
+
 sru_status sru_corpus_open(struct sru_corpus *c, const struct sru_sources *from, const struct sru_tokenizing *how, struct sru_error *err)
 {
     const char *const valid = from->path[SRU_VALID] ? from->path[SRU_VALID] : from->path[SRU_TRAIN];
 
-    struct sru_sources texts = *from;
-    char names[SRU_PARTS][LONGEST];
-
     *c = (struct sru_corpus){ .file.fd = -1 };
-    if (from->path[SRU_VALID] || !are_there(from->path[SRU_TRAIN], &texts, names))
-        texts = *from;
-    sru_status status = sru_is_prepared(from->path[SRU_TRAIN]) ? sru_prepared_open(c, from, err) : from_texts(c, &texts, how, err);
+    sru_status status = open_sources(c, from, how, err);
     if (!status && c->part[SRU_VALID].size < 2)
         status = sru_fail(err, SRU_EFORMAT, "%s is too short: its valid part has %zu %ss", valid, c->part[SRU_VALID].size,
                           sru_unit_name(c->vocab.unit));

@@ -196,8 +196,9 @@ static sru_status number_texts(struct preparation *p, const struct sru_sources *
         status = number_split(p, from->split, &l[0], err);
     for (size_t i = 0; i < SRU_PARTS; i++)
         sru_lines_close(&l[i]);
-    if (!status && p->out->tokens[SRU_VALID] < 2)
-        status = sru_fail(err, SRU_EFORMAT, "the text to evaluate on is too short: it has %" PRIu64 " words", p->out->tokens[SRU_VALID]);
+    for (size_t i = SRU_TRAIN; i <= SRU_VALID && !status; i++)
+        if (p->out->tokens[i] < 2)
+            status = sru_fail(err, SRU_EFORMAT, "the %s part is too short: it has %" PRIu64 " words", sru_part_names[i], p->out->tokens[i]);
     return status;
 }
 
