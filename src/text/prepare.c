@@ -115,7 +115,7 @@ static sru_status number_lines(struct preparation *p, size_t i, const char *text
     }
     for (size_t n = AHEAD; n == AHEAD && !status;) {
         for (n = 0; n < AHEAD && sru_word_next(&r, &words[n]); n++)
-            sru_words_expect(p->given ? &p->given->words : &p->counted, words[n]);
+            sru_words_expect(p->given ? &p->given->words : &p->counted, &words[n]);
         for (size_t k = 0; k < n && !status; k++)
             status = number_word(p, i, words[k], err);
     }

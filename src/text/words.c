@@ -40,7 +40,7 @@ static uint64_t load(const char *p, size_t n)
 
 struct sru_word sru_word_of(const char *text, size_t size)
 {
-    return (struct sru_word){ text, size, load(text, size) };
+    return (struct sru_word){ text, size, load(text, size), 0 };
 }
 
 bool sru_word_is_end(struct sru_word word)
@@ -61,7 +61,7 @@ static struct sru_word unknown(void)
 /* The same where a text has more bytes after the word: without a branch, since sizes of words are not foreseen. */
 static struct sru_word word_within(const char *text, size_t size, size_t room)
 {
-    struct sru_word word = { text, size, 0 };
+    struct sru_word word = { text, size, 0, 0 };
 
     if (room < 8 || size == 0)
         return sru_word_of(text, size);
@@ -140,8 +140,13 @@ static bool same_rest(const struct sru_words *w, size_t i, struct sru_word word)
 
     if (w->at[i + 1] - w->at[i] - 1 != word.size)
         return false;
-    if (!w->lower)
-        return memcmp(mine + 8, word.text + 8, word.size - 8) == 0;
+    if (!w->lower && word.size <= 16) {   /* most: the last 8 bytes are the rest, and some before it */
+        uint64_t x, y;
+
+        memcpy(&x, mine + word.size - 8, 8);
+        memcpy(&y, word.text + word.size - 8, 8);
+        return x == y;
+    }
     for (size_t k = 8; k < word.size; k += 8)
         if (load(mine + k, word.size - k) != eight(w, word, k))
             return false;
@@ -161,7 +166,7 @@ static uint64_t hash_of(const struct sru_words *w, struct sru_word word)
 /* The slot that a word has, or would have; *fresh is then what goes there. */
 static struct sru_word_slot *slot_of(const struct sru_words *w, struct sru_word word, struct sru_word_slot *fresh)
 {
-    const uint64_t hash = hash_of(w, word), first = folded(w, word.first);
+    const uint64_t hash = word.hash ? word.hash : hash_of(w, word), first = folded(w, word.first);
     const uint32_t mark = (uint32_t)(hash >> 32) << 8 | (uint32_t)sru_min(word.size, 255);
     struct sru_word_slot *slots = w->slots;
     size_t i = hash & (w->n_slots - 1);
@@ -172,10 +177,11 @@ static struct sru_word_slot *slot_of(const struct sru_words *w, struct sru_word 
     return &slots[i];
 }
 
-void sru_words_expect(const struct sru_words *w, struct sru_word word)
+void sru_words_expect(const struct sru_words *w, struct sru_word *word)
 {
+    word->hash = hash_of(w, *word);
     if (w->n_slots > 0)
-        __builtin_prefetch(&w->slots[hash_of(w, word) & (w->n_slots - 1)]);
+        __builtin_prefetch(&w->slots[word->hash & (w->n_slots - 1)]);
 }
 
 int32_t sru_words_find(const struct sru_words *w, struct sru_word word)

@@ -24,6 +24,7 @@ struct sru_word {
     const char *text;      /* SRU_EOS's own, or in the text: it does not end with 0 */
     size_t size;
     uint64_t first;        /* its first 8 bytes, and zeros where it is shorter */
+    uint64_t hash;         /* of sru_words_expect, or 0: not known */
 };
 
 struct sru_word sru_word_of(const char *text, size_t size);
@@ -62,8 +63,8 @@ struct sru_words {
 void sru_words_close(struct sru_words *w);
 /* Word i. */
 struct sru_word sru_words_get(const struct sru_words *w, size_t i);
-/* The word will be looked for soon: the time its place in memory takes to come passes meanwhile. */
-void sru_words_expect(const struct sru_words *w, struct sru_word word);
+/* The word will be looked for soon, and in these words: the time its place in memory takes to come passes meanwhile. */
+void sru_words_expect(const struct sru_words *w, struct sru_word *word);
 /* The number of a word, or -1. */
 int32_t sru_words_find(const struct sru_words *w, struct sru_word word);
 /* The same, and where it is new its number is that of the next; `times` are counted.  -1: out of memory, or too many for a number. */
