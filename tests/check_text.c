@@ -145,13 +145,13 @@ START_TEST(words_are_pythons)
 END_TEST
 
 /* A vocabulary's words, each with its count. */
-static const char *ranked(const char *text, bool lower, uint64_t min_count, size_t most)
+static const char *rank(const char *text, bool lower, uint64_t min_count, size_t most, bool always)
 {
     static char all[256];
     struct sru_words counted = { .lower = lower }, v;
     size_t n = 0;
 
-    ck_assert(!sru_words_count_text(&counted, text, strlen(text), NULL) && !sru_words_rank(&counted, min_count, most, &v, NULL));
+    ck_assert(!sru_words_count_text(&counted, text, strlen(text), NULL) && !sru_words_rank(&counted, min_count, most, always, &v, NULL));
     all[0] = '\0';
     for (size_t i = 0; i < v.n; i++)
         n += (size_t)sprintf(all + n, "%s %d,", v.text + v.at[i], (int)v.count[i]);
@@ -160,6 +160,11 @@ static const char *ranked(const char *text, bool lower, uint64_t min_count, size
     ck_assert_int_eq(sru_words_find(&v, sru_word_of("nowhere", 7)), -1);
     sru_words_close(&v), sru_words_close(&counted);
     return all;
+}
+
+static const char *ranked(const char *text, bool lower, uint64_t min_count, size_t most)
+{
+    return rank(text, lower, min_count, most, false);
 }
 
 START_TEST(words_by_frequency)
@@ -174,6 +179,11 @@ START_TEST(words_by_frequency)
     ck_assert_str_eq(ranked(text, false, 0, 5), "<eos> 2,a 3,c 2,<unk> 2,b 1,");
     ck_assert_str_eq(ranked("<unk> a <unk> b a a <unk> <unk>", false, 2, 0), "<eos> 1,<unk> 5,a 3,");
     ck_assert_str_eq(ranked("", false, 0, 0), "<eos> 0,");
+    /* With <unk> whatever the text has, which is one of those that there may be. */
+    ck_assert_str_eq(rank(text, false, 0, 0, true), "<eos> 2,a 3,c 2,b 1,B 1,d 1,<unk> 0,");
+    ck_assert_str_eq(rank(text, false, 0, 7, true), "<eos> 2,a 3,c 2,b 1,B 1,d 1,<unk> 0,");
+    ck_assert_str_eq(rank(text, false, 0, 6, true), "<eos> 2,a 3,c 2,b 1,B 1,<unk> 1,");
+    ck_assert_str_eq(rank("<unk> a b", false, 0, 4, true), "<eos> 1,<unk> 1,a 1,b 1,");
 }
 END_TEST
 

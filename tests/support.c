@@ -357,7 +357,6 @@ struct sru_vocab vocab_of(const char *text, size_t size)
 {
     bool seen[256] = { false };
 
-    for (size_t i = 0; i < size; i++)
-        seen[(unsigned char)text[i]] = true;
+    sru_see_bytes(seen, text, size);
     return sru_vocab_of_bytes(seen);
 }

@@ -41,8 +41,7 @@ static sru_status vocab_of_text(struct sru_vocab *v, const char *path, struct sr
 
     if (status)
         return status;
-    for (size_t i = 0; i < text.size; i++)
-        seen[(unsigned char)text.data[i]] = true;
+    sru_see_bytes(seen, text.data, text.size);
     *v = sru_vocab_of_bytes(seen);
     sru_text_close(&text);
     return SRU_OK;

@@ -45,25 +45,17 @@ static void find_bytes(struct sru_corpus *c)
     bool seen[256] = { false };
 
     for (size_t k = 0; k < SRU_PARTS; k++)
-        for (size_t i = 0; i < c->text[k].size; i++)
-            seen[(unsigned char)c->text[k].data[i]] = true;
+        sru_see_bytes(seen, c->text[k].data, c->text[k].size);
     c->vocab = sru_vocab_of_bytes(seen);
 }
 
 sru_status sru_corpus_vocab(struct sru_vocab *v, const struct sru_words *counted, const struct sru_tokenizing *how, struct sru_error *err)
 {
-    const struct sru_word unknown = sru_word_of(SRU_UNK, sizeof SRU_UNK - 1);
     struct sru_words ranked;
-    const sru_status status = sru_words_rank(counted, how->min_count, how->most, &ranked, err);
-
-    if (status)
-        return status;
     /* Texts to come may have words that this one has not. */
-    if (sru_words_count(&ranked, unknown, 0) < 0) {
-        sru_words_close(&ranked);
-        return sru_fail(err, SRU_ENOMEM, "out of memory for a vocabulary");
-    }
-    return sru_vocab_of_words(v, &ranked, err);
+    const sru_status status = sru_words_rank(counted, how->min_count, how->most, true, &ranked, err);
+
+    return status ? status : sru_vocab_of_words(v, &ranked, err);
 }
 
 static sru_status find_words(struct sru_corpus *c, const struct sru_tokenizing *how, const struct stretch *train, struct sru_error *err)

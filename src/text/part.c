@@ -46,13 +46,18 @@ static sru_status number_words(struct sru_part *p, const struct sru_vocab *v, co
     return SRU_OK;
 }
 
+unsigned sru_part_width(const struct sru_vocab *v)
+{
+    return v->unit == SRU_BYTES ? 1 : v->size <= 65536 ? 2 : 4;
+}
+
 sru_status sru_part_of(struct sru_part *p, const struct sru_vocab *v, const char *text, size_t size, const char *name,
                        struct sru_error *err)
 {
     *p = (struct sru_part){ .data = text, .size = size, .width = 1, .bytes = size };
     if (v->unit == SRU_BYTES)
         return SRU_OK;
-    p->width = v->size <= 65536 ? 2 : 4;
+    p->width = sru_part_width(v);
     p->size = 0;
     const sru_status status = number_words(p, v, text, name, err);
     p->data = p->own;

@@ -23,6 +23,8 @@ struct sru_part {
  */
 sru_status sru_part_of(struct sru_part *p, const struct sru_vocab *v, const char *text, size_t size, const char *name,
                        struct sru_error *err);
+/* Bytes of a token of such a part. */
+unsigned sru_part_width(const struct sru_vocab *v);
 void sru_part_close(struct sru_part *p);
 
 /* Tokens [from, from + n) into ids.  SRU_EFORMAT with its position where one is not in the vocabulary. */

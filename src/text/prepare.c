@@ -58,18 +58,10 @@ static bool take(FILE *f, uint32_t *id)
 
 /* ---- Texts to numbers ------------------------------------------------------------------------- */
 
-/* -1: it is not in the vocabulary. */
-static int32_t known_word(const struct sru_vocab *v, struct sru_word word)
-{
-    const int32_t id = sru_words_find(&v->words, word);
-
-    return id < 0 && sru_word_is_end(word) ? v->end : id;
-}
-
 /* The number of a word in part i, which may be UNSEEN.  false: out of memory. */
 static bool number(struct preparation *p, size_t i, struct sru_word word, uint32_t *id)
 {
-    const int32_t known = p->given          ? known_word(p->given, word)
+    const int32_t known = p->given          ? sru_vocab_word(p->given, word)
                         : i == SRU_TRAIN    ? sru_words_count(&p->counted, word, 1)
                                             : sru_words_find(&p->counted, word);
 
@@ -320,7 +312,7 @@ static json_t *describe(const struct preparation *p, const struct sru_vocab *v)
 
 static sru_status write_corpus(struct preparation *p, const char *directory, const struct sru_vocab *v, struct sru_error *err)
 {
-    const unsigned width = v->size <= 65536 ? 2 : 4;
+    const unsigned width = sru_part_width(v);
     struct sru_st_tensor tensors[SRU_PARTS + 1];
     struct tensor contexts[SRU_PARTS + 1];
     char path[LONGEST], list[LONGEST];

@@ -34,6 +34,12 @@ static void index_symbols(struct sru_vocab *v)
         v->ids[v->symbols[i]] = (int32_t)i;
 }
 
+void sru_see_bytes(bool seen[256], const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        seen[(unsigned char)text[i]] = true;
+}
+
 struct sru_vocab sru_vocab_of_bytes(const bool seen[256])
 {
     struct sru_vocab v = { 0 };
@@ -137,7 +143,7 @@ static sru_status words_from_json(struct sru_vocab *v, json_t *json, struct sru_
 {
     const json_t *string = json_object_get(json, "words"), *lower = json_object_get(json, "lower");
     struct sru_word_reader r = { .text = json_string_value(string), .size = json_string_length(string) };
-    struct sru_words words = { 0 };
+    struct sru_words words = { .lower = json_is_true(lower) };
     struct sru_word word;
 
     if (!r.text || !json_is_boolean(lower) || json_string_value(json_object_get(json, "unit")) == NULL
@@ -150,7 +156,6 @@ static sru_status words_from_json(struct sru_vocab *v, json_t *json, struct sru_
             sru_words_close(&words);
             return status;
         }
-    words.lower = json_is_true(lower);
     if (words.n > 0 && r.at == r.size)
         return sru_vocab_of_words(v, &words, err);
     sru_words_close(&words);

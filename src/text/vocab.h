@@ -26,7 +26,8 @@ bool sru_unit_parse(const char *word, enum sru_unit *unit);
 /* What one token is called: "byte" or "word". */
 const char *sru_unit_name(enum sru_unit unit);
 
-/* The vocabulary of the bytes that were seen. */
+/* A text's bytes are seen; and the vocabulary of those that were. */
+void sru_see_bytes(bool seen[256], const char *text, size_t n);
 struct sru_vocab sru_vocab_of_bytes(const bool seen[256]);
 /* The vocabulary of ranked words (sru_words_rank), which it takes over.  SRU_EFORMAT where one is not UTF-8 (the words are closed). */
 sru_status sru_vocab_of_words(struct sru_vocab *v, struct sru_words *words, struct sru_error *err);

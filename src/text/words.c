@@ -300,7 +300,7 @@ static int more_frequent(const void *a, const void *b)
 }
 
 /* Words and SRU_UNK in order: the first `kept` of n ranked ones, and what the others are together. */
-static bool fill(const struct sru_words *counted, const struct ranked *r, size_t kept, uint64_t others, struct sru_words *v)
+static bool fill(const struct sru_words *counted, const struct ranked *r, size_t kept, uint64_t others, bool always, struct sru_words *v)
 {
     const int32_t i = sru_words_find(counted, end_of_line());
     bool ok = sru_words_count(v, end_of_line(), i >= 0 ? counted->count[i] : 0) >= 0;
@@ -312,10 +312,10 @@ static bool fill(const struct sru_words *counted, const struct ranked *r, size_t
         }
         ok = ok && sru_words_count(v, sru_words_get(counted, r[k].i), r[k].count) >= 0;
     }
-    return ok && (others == 0 || sru_words_count(v, unknown(), others) >= 0);
+    return ok && ((others == 0 && !always) || sru_words_count(v, unknown(), others) >= 0);   /* nothing is added to one that is there */
 }
 
-sru_status sru_words_rank(const struct sru_words *counted, uint64_t min_count, size_t most, struct sru_words *v, struct sru_error *err)
+sru_status sru_words_rank(const struct sru_words *counted, uint64_t min_count, size_t most, bool always, struct sru_words *v, struct sru_error *err)
 {
     struct ranked *r = malloc((counted->n + 1) * sizeof *r);
     const int32_t end = sru_words_find(counted, end_of_line()), had = sru_words_find(counted, unknown());
@@ -330,7 +330,7 @@ sru_status sru_words_rank(const struct sru_words *counted, uint64_t min_count, s
         qsort(r, n, sizeof *r, more_frequent);
     while (kept < n && r && r[kept].count >= min_count)
         kept++;
-    if (most > 0 && kept + 1 + (kept < n) > most)
+    if (most > 0 && kept + 1 + (kept < n || (always && had < 0)) > most)
         kept = most > 2 ? most - 2 : 0;   /* besides the end of a line, and what stands for those that are left out */
     for (size_t k = kept; k < n && r; k++)
         others += r[k].count;
@@ -343,7 +343,7 @@ sru_status sru_words_rank(const struct sru_words *counted, uint64_t min_count, s
             memmove(r + at, r + at + 1, (--kept - at) * sizeof *r);
         }
     }
-    const bool ok = r && fill(counted, r, kept, others, v);
+    const bool ok = r && fill(counted, r, kept, others, always, v);
     free(r);
     if (ok)
         return SRU_OK;

@@ -76,8 +76,9 @@ sru_status sru_words_count_text(struct sru_words *w, const char *text, size_t si
  * The vocabulary of what was counted: SRU_EOS, then the most frequent first, and of words as frequent the one that came first (the
  * reference's order).  Where words seen less than min_count times, or more than `most` words (0: any number), are left out, SRU_UNK
  * stands for them, as frequent as they are together.
- * @param v  to be closed.  SRU_ENOMEM.
+ * @param always  SRU_UNK is there, and one of `most`, even where none is left out
+ * @param v       to be closed.  SRU_ENOMEM.
  */
-sru_status sru_words_rank(const struct sru_words *counted, uint64_t min_count, size_t most, struct sru_words *v, struct sru_error *err);
+sru_status sru_words_rank(const struct sru_words *counted, uint64_t min_count, size_t most, bool always, struct sru_words *v, struct sru_error *err);
 
 #endif
