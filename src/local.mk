@@ -5,7 +5,7 @@ libcore_la_SOURCES = \
   src/cpu/cpu.h src/cpu/cpu.c src/cpu/product.h src/cpu/product-onednn.c src/cpu/product-plain.c src/cpu/onednn.h src/cpu/onednn.c \
   src/cpu/linear.c src/cpu/embed.c src/cpu/pick.c src/cpu/attend.c src/cpu/attend-one.c src/cpu/norm.c src/cpu/recur.c src/cpu/predict.c \
   src/cpu/decode.c src/cpu/muon.c src/int8.h \
-  src/io/dtype.h src/io/dtype.c src/io/replace.h src/io/replace.c src/io/safetensors.h src/io/safetensors.c \
+  src/io/dtype.h src/io/dtype.c src/io/path.h src/io/path.c src/io/replace.h src/io/replace.c src/io/safetensors.h src/io/safetensors.c \
   src/io/safetensors-write.c \
   src/model/config.h src/model/config.c src/model/params.h src/model/params.c src/model/lm.h src/model/lm.c \
   src/model/decode.h src/model/decode.c src/model/quantize.c src/model/layer.c src/model/net.c src/model/adaptive.h src/model/adaptive.c src/model/file.h src/model/file.c \

@@ -8,6 +8,7 @@
 #include "src/cli/cli.h"
 #include "src/cli/progress.h"
 #include "src/clock.h"
+#include "src/io/path.h"
 #include "src/io/replace.h"
 #include "src/text/prepared.h"
 

@@ -163,23 +163,3 @@ void sru_replace_sweep(const char *directory)
     if (d)
         closedir(d);
 }
-
-sru_status sru_make_directories(const char *directory, struct sru_error *err)
-{
-    char *path = strdup(directory);
-    int failure = 0;
-
-    if (!path)
-        return sru_fail(err, SRU_ENOMEM, "out of memory");
-    for (char *p = path; *p && !failure;) {
-        p += strspn(p, "/");
-        p += strcspn(p, "/");
-        const char kept = *p;
-        *p = '\0';
-        if (*path && mkdir(path, 0777) && errno != EEXIST)
-            failure = errno;
-        *p = kept;
-    }
-    free(path);
-    return failure ? sru_fail_errno(err, SRU_EIO, failure, "cannot make the directory %s", directory) : SRU_OK;
-}

@@ -18,9 +18,6 @@ sru_status sru_replace_commit(struct sru_replace *r, struct sru_error *err);
 /* Remove the new file; the old one stands. */
 void sru_replace_abort(struct sru_replace *r);
 
-/* A directory and its parents, where they are missing. */
-sru_status sru_make_directories(const char *directory, struct sru_error *err);
-
 /* Remove what interrupted replacements of other, dead processes left in a directory. */
 void sru_replace_sweep(const char *directory);
 

@@ -1,16 +1,13 @@
 /* Corpora from texts: see corpus.h. */
 #include "config.h"
 
-#include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/size.h"
+#include "src/io/path.h"
 #include "src/text/corpus.h"
 #include "src/text/prepared.h"
-
-enum { LONGEST = 4096 };   /* bytes of a path */
 
 /* A part's text. */
 struct stretch {
@@ -89,32 +86,44 @@ static sru_status from_texts(struct sru_corpus *c, const struct sru_sources *fro
     return status;
 }
 
-/* The texts of a directory that has them; paths are in `names`. */
-static bool are_there(const char *directory, struct sru_sources *texts, char names[SRU_PARTS][LONGEST])
+/* The texts of a directory; NULL where there is none of that name. */
+static void find_texts(const char *directory, char *names[SRU_PARTS])
 {
-    for (size_t i = 0; i < SRU_PARTS; i++) {
-        const bool fits = snprintf(names[i], LONGEST, "%s/%s.txt", directory, sru_part_names[i]) < LONGEST;
+    static const char *const texts[SRU_PARTS] = { "train.txt", "valid.txt", "test.txt" };
 
-        texts->path[i] = fits && access(names[i], R_OK) == 0 ? names[i] : NULL;
+    for (size_t i = 0; i < SRU_PARTS; i++) {
+        names[i] = sru_path_join(directory, texts[i]);
+        if (names[i] && access(names[i], R_OK)) {
+            free(names[i]);
+            names[i] = NULL;
+        }
     }
-    return texts->path[SRU_TRAIN] && texts->path[SRU_VALID];
+}
+
+static sru_status from_directory(struct sru_corpus *c, const char *directory, const struct sru_tokenizing *how, struct sru_error *err)
+{
+    char *names[SRU_PARTS];
+
+    find_texts(directory, names);
+    const struct sru_sources texts = { .path = { names[SRU_TRAIN], names[SRU_VALID], names[SRU_TEST] } };
+    const sru_status status = names[SRU_TRAIN] && names[SRU_VALID] ? from_texts(c, &texts, how, err)
+        : sru_fail(err, SRU_EIO, "%s is a directory, and has neither " SRU_PREPARED_NAME " nor train.txt and valid.txt", directory);
+    for (size_t i = 0; i < SRU_PARTS; i++)
+        free(names[i]);
+    return status;
 }
 
 /* Where texts come from: the paths given, or a directory's. */
 static sru_status open_sources(struct sru_corpus *c, const struct sru_sources *from, const struct sru_tokenizing *how, struct sru_error *err)
 {
     const char *path = from->path[SRU_TRAIN];
-    struct sru_sources texts = *from;
-    char names[SRU_PARTS][LONGEST];
     struct stat st;
 
     if (sru_is_prepared(path))
         return sru_prepared_open(c, from, err);
-    if (from->path[SRU_VALID] || stat(path, &st) || !S_ISDIR(st.st_mode))
-        return from_texts(c, from, how, err);
-    if (!are_there(path, &texts, names))
-        return sru_fail(err, SRU_EIO, "%s is a directory, and has neither " SRU_PREPARED_NAME " nor train.txt and valid.txt", path);
-    return from_texts(c, &texts, how, err);
+    if (!from->path[SRU_VALID] && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return from_directory(c, path, how, err);
+    return from_texts(c, from, how, err);
 }
 
 sru_status sru_corpus_open(struct sru_corpus *c, const struct sru_sources *from, const struct sru_tokenizing *how, struct sru_error *err)

@@ -4,12 +4,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/io/path.h"
 #include "src/size.h"
 #include "src/text/lines.h"
 
@@ -51,13 +51,9 @@ static sru_status add_directory(struct sru_lines *l, const char *path, struct sr
     if (!directory)
         return sru_fail_errno(err, SRU_EIO, errno, "cannot read the directory %s", path);
     while (ok && (entry = readdir(directory))) {
-        const size_t n = strlen(path) + strlen(entry->d_name) + 2;
-        char *name = entry->d_name[0] != '.' ? malloc(n) : NULL;
-
         if (entry->d_name[0] == '.')
             continue;
-        if (name)
-            snprintf(name, n, "%s/%s", path, entry->d_name);
+        char *name = sru_path_join(path, entry->d_name);
         if (name && (stat(name, &st) || !S_ISREG(st.st_mode)))
             free(name);
         else

@@ -11,12 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/io/path.h"
 #include "src/io/replace.h"
 #include "src/size.h"
 #include "src/text/lines.h"
 #include "src/text/prepared.h"
 
-enum { WAITING = 1 << 18, AHEAD = 32, LONGEST = 4096 };   /* numbers in memory; words looked ahead; bytes of a path */
+enum { WAITING = 1 << 18, AHEAD = 32 };       /* numbers in memory; words looked ahead */
 #define UNSEEN UINT32_MAX                     /* a word that the text to learn has not */
 
 struct preparation {
@@ -315,12 +316,8 @@ static sru_status write_corpus(struct preparation *p, const char *directory, con
     const unsigned width = sru_part_width(v);
     struct sru_st_tensor tensors[SRU_PARTS + 1];
     struct tensor contexts[SRU_PARTS + 1];
-    char path[LONGEST], list[LONGEST];
     size_t n = 0;
 
-    if (snprintf(path, sizeof path, "%s/" SRU_PREPARED_NAME, directory) >= LONGEST
-        || snprintf(list, sizeof list, "%s/vocabulary.txt", directory) >= LONGEST)
-        return sru_fail(err, SRU_EIO, "the name of the directory is too long: %.80s...", directory);
     for (size_t i = 0; i < SRU_PARTS; i++) {
         if (p->out->tokens[i] == 0)
             continue;
@@ -336,9 +333,13 @@ static sru_status write_corpus(struct preparation *p, const char *directory, con
         n++;
     }
     json_t *metadata = describe(p, v);
-    sru_status status = metadata ? sru_vocab_write(v, list, err) : sru_fail(err, SRU_ENOMEM, "out of memory to write %s", path);
+    char *path = sru_path_join(directory, SRU_PREPARED_NAME), *list = sru_path_join(directory, SRU_VOCABULARY_NAME);
+    sru_status status = metadata && path && list ? sru_vocab_write(v, list, err)
+                                                 : sru_fail(err, SRU_ENOMEM, "out of memory to write the corpus in %s", directory);
     if (!status)
         status = sru_st_write(path, metadata, tensors, n, err);
+    free(path);
+    free(list);
     json_decref(metadata);
     return status;
 }
@@ -348,14 +349,14 @@ static sru_status write_corpus(struct preparation *p, const char *directory, con
 /* A file that has no name any more. */
 static sru_status open_waiting(struct preparation *p, const char *directory, struct sru_error *err)
 {
-    char path[LONGEST];
+    char *path = sru_path_join(directory, "words.XXXXXX");
+    const int fd = path ? mkstemp(path) : -1, failure = path ? errno : ENOMEM;
 
-    if (snprintf(path, sizeof path, "%s/words.XXXXXX", directory) >= LONGEST)
-        return sru_fail(err, SRU_EIO, "the name of the directory is too long: %.80s...", directory);
-    const int fd = mkstemp(path);
+    if (fd >= 0)
+        unlink(path);
+    free(path);
     if (fd < 0)
-        return sru_fail_errno(err, SRU_EIO, errno, "cannot write in %s", directory);
-    unlink(path);
+        return sru_fail_errno(err, SRU_EIO, failure, "cannot write in %s", directory);
     if (!(p->waiting = fdopen(fd, "w+b"))) {
         close(fd);
         return sru_fail_errno(err, SRU_EIO, errno, "cannot write in %s", directory);

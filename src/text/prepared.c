@@ -2,37 +2,34 @@
 #include "config.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "src/io/path.h"
 #include "src/text/prepared.h"
 
 const char *const sru_part_names[SRU_PARTS] = { "train", "valid", "test" };
 
-enum { LONGEST = 4096 };
-
-/* The file that a path stands for. */
-static bool file_of(const char *path, char name[LONGEST])
+/* The file that a path stands for, to be freed; NULL without memory. */
+static char *file_of(const char *path)
 {
     struct stat st;
-    const bool directory = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 
-    return snprintf(name, LONGEST, directory ? "%s/" SRU_PREPARED_NAME : "%s", path) < LONGEST;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? sru_path_join(path, SRU_PREPARED_NAME) : strdup(path);
 }
 
 bool sru_is_prepared(const char *path)
 {
     static const char ending[] = ".safetensors";
     const size_t n = sizeof ending - 1;
-    char name[LONGEST];
     struct stat st;
+    char *name = file_of(path);
+    const bool is = name && strlen(name) > n && strcmp(name + strlen(name) - n, ending) == 0 && (strcmp(name, path) == 0 || stat(name, &st) == 0);
 
-    return file_of(path, name) && strlen(name) > n && strcmp(name + strlen(name) - n, ending) == 0
-        && (strcmp(name, path) == 0 || stat(name, &st) == 0);
+    free(name);
+    return is;
 }
 
 static sru_status map_file(struct sru_corpus *c, struct sru_error *err)
@@ -115,18 +112,17 @@ static sru_status read_metadata(struct sru_corpus *c, json_t **bytes, struct sru
 
 sru_status sru_prepared_open(struct sru_corpus *c, const struct sru_sources *from, struct sru_error *err)
 {
-    char name[LONGEST];
     json_t *bytes = NULL;
 
     if (from->path[SRU_VALID] || from->path[SRU_TEST])
         return sru_fail(err, SRU_EINVAL, "%s has its own valid part: --valid and --test go with texts", from->path[SRU_TRAIN]);
-    if (!file_of(from->path[SRU_TRAIN], name))
-        return sru_fail(err, SRU_EIO, "the name of the corpus is too long: %.80s...", from->path[SRU_TRAIN]);
-    sru_status status = sru_st_open(name, &c->file, err);
+    char *name = file_of(from->path[SRU_TRAIN]);
+    sru_status status = name ? sru_st_open(name, &c->file, err) : sru_fail(err, SRU_ENOMEM, "out of memory");
+    free(name);
     if (!status)
         status = read_metadata(c, &bytes, err);
     if (!status && c->vocab.unit != SRU_WORDS)
-        status = sru_fail(err, SRU_EFORMAT, "%s: its vocabulary is not one of words", name);
+        status = sru_fail(err, SRU_EFORMAT, "%s: its vocabulary is not one of words", c->file.path);
     if (!status)
         status = map_file(c, err);
     for (size_t i = 0; i < SRU_PARTS && !status; i++)

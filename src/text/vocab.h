@@ -55,6 +55,7 @@ sru_status sru_vocab_from_json(struct sru_vocab *v, json_t *json, struct sru_err
  */
 sru_status sru_vocab_read(struct sru_vocab *v, const char *path, bool lower, struct sru_error *err);
 
+#define SRU_VOCABULARY_NAME "vocabulary.txt"   /* beside a model or a corpus */
 /* A word a line, in order.  SRU_EIO; SRU_EINVAL for a vocabulary of bytes. */
 sru_status sru_vocab_write(const struct sru_vocab *v, const char *path, struct sru_error *err);
 

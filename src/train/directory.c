@@ -10,18 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/io/path.h"
 #include "src/io/replace.h"
+#include "src/text/vocab.h"
 #include "src/train/directory.h"
-
-static char *join(const char *directory, const char *name)
-{
-    const size_t n = strlen(directory) + 1 + strlen(name) + 1;
-    char *path = malloc(n);
-
-    if (path)
-        snprintf(path, n, "%s/%s", directory, name);
-    return path;
-}
 
 static sru_status lock(struct sru_directory *d, const char *path, struct sru_error *err)
 {
@@ -39,8 +31,8 @@ sru_status sru_directory_open(struct sru_directory *d, const char *path, bool re
 {
     sru_status status;
 
-    *d = (struct sru_directory){ .lock = -1, .last = join(path, SRU_LAST_NAME), .best = join(path, "best.safetensors"),
-                                 .metrics = join(path, "metrics.jsonl"), .vocabulary = join(path, "vocabulary.txt") };
+    *d = (struct sru_directory){ .lock = -1, .last = sru_path_join(path, SRU_LAST_NAME), .best = sru_path_join(path, "best.safetensors"),
+                                 .metrics = sru_path_join(path, "metrics.jsonl"), .vocabulary = sru_path_join(path, SRU_VOCABULARY_NAME) };
     if (!d->last || !d->best || !d->metrics || !d->vocabulary)
         status = sru_fail(err, SRU_ENOMEM, "out of memory");
     else if (!(status = resume ? SRU_OK : sru_make_directories(path, err)))
