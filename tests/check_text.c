@@ -477,6 +477,13 @@ START_TEST(streams_of_sentences)
         }
     }
     ck_assert_int_eq(sru_streams_seek(&later, 0, 1000, &err), SRU_EFORMAT);
+    static uint64_t broken[N + 1];   /* sentences that are not in the part, or have no length */
+    for (int kind = 0; kind < 3; kind++) {
+        for (uint64_t i = 0; i <= N; i++)
+            broken[i] = kind == 0 ? (i + 1) * 1000000 : kind == 1 ? 7 : N - i + 1;
+        s.part.lines = broken;
+        ck_assert(sru_streams_seek(&s, 0, 1, &err) == SRU_EFORMAT && strstr(err.message, "not where it can be"));
+    }
     sru_streams_close(&s), sru_streams_close(&later), sru_corpus_close(&c);
 }
 END_TEST

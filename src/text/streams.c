@@ -88,13 +88,15 @@ static void rewind_cursors(struct sru_streams *s)
         s->cursors[b] = (struct sru_cursor){ 0 };
 }
 
-/* The sentence where a stream's cursor is: its first token, and how many it has. */
-static uint64_t sentence(const struct sru_streams *s, size_t b, uint64_t i, uint64_t *first)
+/* A stream's sentence i: its first token, and how many it has.  SRU_EFORMAT: it is not in the part. */
+static sru_status sentence(const struct sru_streams *s, size_t b, uint64_t i, uint64_t *first, uint64_t *size, struct sru_error *err)
 {
-    const uint64_t line = sru_shuffled(b * sentences(s) + i, s->part.n_lines, s->seed, s->epoch);
+    const uint64_t line = sru_shuffled(b * sentences(s) + i, s->part.n_lines, s->seed, s->epoch), end = s->part.lines[line + 1];
 
     *first = s->part.lines[line];
-    return s->part.lines[line + 1] - *first;
+    *size = end - *first;
+    return *first >= 1 && *first < end && end <= s->part.size ? SRU_OK
+        : sru_fail(err, SRU_EFORMAT, "%s: sentence %llu is not where it can be", name, (unsigned long long)line);
 }
 
 /* Move a stream's cursor over T tokens, into `out` unless it is NULL.  *over: the stream ends before. */
@@ -105,16 +107,17 @@ static sru_status advance(struct sru_streams *s, size_t b, int32_t *out, bool *o
 
     *over = false;
     while (filled < s->T) {
-        uint64_t first;
+        uint64_t first, size;
+        sru_status status;
 
         if (c.done == sentences(s)) {
             *over = true;
             return SRU_OK;
         }
-        const uint64_t size = sentence(s, b, c.done, &first);
+        if ((status = sentence(s, b, c.done, &first, &size, err)))
+            return status;
         const size_t n = (size_t)(size - c.at < s->T - filled ? size - c.at : s->T - filled);
-        const sru_status status = out ? sru_part_get(&s->part, s->vocab, (size_t)(first + c.at), n, out + filled, name, err) : SRU_OK;
-        if (status)
+        if (out && (status = sru_part_get(&s->part, s->vocab, (size_t)(first + c.at), n, out + filled, name, err)))
             return status;
         filled += n;
         c.at += n;
@@ -129,13 +132,15 @@ static sru_status advance(struct sru_streams *s, size_t b, int32_t *out, bool *o
 static sru_status token_before(const struct sru_streams *s, size_t b, int32_t *token, struct sru_error *err)
 {
     const struct sru_cursor c = s->cursors[b];
-    uint64_t first;
+    uint64_t first, size;
+    sru_status status;
 
     if (c.at == 0) {   /* the end of a sentence: they all have the same */
         *token = s->vocab->end;
         return SRU_OK;
     }
-    sentence(s, b, c.done, &first);
+    if ((status = sentence(s, b, c.done, &first, &size, err)))
+        return status;
     return sru_part_get(&s->part, s->vocab, (size_t)(first + c.at) - 1, 1, token, name, err);
 }
 
@@ -183,40 +188,45 @@ void sru_streams_close(struct sru_streams *s)
 sru_status sru_streams_seek(struct sru_streams *s, uint64_t epoch, uint64_t segment, struct sru_error *err)
 {
     bool over = !s->cursors && segment > segments(s);
+    sru_status status = SRU_OK;
 
     s->epoch = epoch;
     if (s->cursors)
         rewind_cursors(s);
-    for (s->segment = 0; s->segment < segment && s->cursors && !over; s->segment++)
-        for (size_t b = 0; b < s->B && !over; b++)
-            advance(s, b, NULL, &over, err);
+    for (s->segment = 0; s->segment < segment && s->cursors && !over && !status; s->segment++)
+        for (size_t b = 0; b < s->B && !over && !status; b++)
+            status = advance(s, b, NULL, &over, err);
     s->segment = segment;
+    if (status)
+        return status;
     return over ? sru_fail(err, SRU_EFORMAT, "%s has no segment %llu", name, (unsigned long long)segment) : SRU_OK;
+}
+
+/* The next segment of the epoch.  *over: there is none. */
+static sru_status get(struct sru_streams *s, int32_t *tokens, int32_t *targets, bool *over, struct sru_error *err)
+{
+    if (s->cursors)
+        return get_sentences(s, tokens, targets, over, err);
+    *over = s->segment == segments(s);
+    return *over ? SRU_OK : get_text(s, tokens, targets, err);
 }
 
 sru_status sru_streams_next(struct sru_streams *s, int32_t *tokens, int32_t *targets, bool *anew, struct sru_error *err)
 {
-    bool over = !s->cursors && s->segment == segments(s);
-    sru_status status = SRU_OK;
+    bool over;
+    sru_status status = get(s, tokens, targets, &over, err);
 
-    *anew = false;
-    if (s->cursors && (status = get_sentences(s, tokens, targets, &over, err)))
-        return status;
-    if (over) {
+    *anew = over && !s->cursors;   /* sentences follow each other in no order, in an epoch or across */
+    if (!status && over) {
         s->epoch++;
         s->segment = 0;
-        *anew = !s->cursors;   /* sentences follow each other in no order, in an epoch or across */
-        if (s->cursors) {
+        if (s->cursors)
             rewind_cursors(s);
-            if ((status = get_sentences(s, tokens, targets, &over, err)))
-                return status;
-            if (over)
-                return sru_fail(err, SRU_EFORMAT, "%s has %zu sentences, too few for %zu streams: give a smaller --batch or --unroll", name,
-                                s->part.n_lines, s->B);
-        }
+        status = get(s, tokens, targets, &over, err);
     }
-    if (!s->cursors)
-        status = get_text(s, tokens, targets, err);
+    if (!status && over)
+        return sru_fail(err, SRU_EFORMAT, "%s has %zu sentences, too few for %zu streams: give a smaller --batch or --unroll", name,
+                        s->part.n_lines, s->B);
     s->segment += !status;
     return status;
 }
