@@ -1,9 +1,9 @@
 /* Models as the reference implementation's state_dict: see import.h. */
 #include "config.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "src/model/import.h"
 
@@ -11,9 +11,9 @@ enum { LONGEST_NAME = 96 };
 
 /* What is to be written, all in memory of its own. */
 struct image {
-    float *arena, *values, scale;
-    struct sru_torch_tensor *tensors;
-    char (*names)[LONGEST_NAME];      /* of those that the model has under another name */
+    float *values, scale;
+    struct sru_torch_tensor *tensors;   /* first the model's own, in their order */
+    char (*names)[LONGEST_NAME];        /* of those that the model has under another name */
     size_t n;
 };
 
@@ -22,53 +22,45 @@ static bool open_image(struct image *im, const struct sru_lm *lm)
     const size_t more = lm->config.depth + lm->params.n_clusters;
 
     *im = (struct image){
-        .arena = malloc(lm->params.arena * sizeof *im->arena), .values = malloc((size_t)lm->params.count * sizeof *im->values),
-        .scale = sru_config_scale(&lm->config), .tensors = calloc(lm->params.n_tensors + more, sizeof *im->tensors),
+        .values = sru_lm_values(lm), .scale = sru_config_scale(&lm->config), .tensors = calloc(lm->params.n_tensors + more, sizeof *im->tensors),
         .names = calloc(more + 1, sizeof *im->names),
     };
-    return im->arena && im->values && im->tensors && im->names;
+    return im->values && im->tensors && im->names;
 }
 
 static void close_image(struct image *im)
 {
-    free(im->arena);
     free(im->values);
     free(im->tensors);
     free(im->names);
 }
 
-static void add_weights(struct image *im, const struct sru_lm *lm)
+static void add_weights(struct image *im, const struct sru_params *p)
 {
-    float *at = im->values;
+    const float *at = im->values;
 
-    lm->dev->ops->get(lm->dev, im->arena, lm->w, lm->params.arena * sizeof *im->arena);
-    for (size_t i = 0; i < lm->params.n_tensors; i++) {
-        const struct sru_tensor *t = &lm->params.tensors[i];
+    for (size_t i = 0; i < p->n_tensors; at += p->tensors[i++].count) {
+        const struct sru_tensor *t = &p->tensors[i];
 
-        sru_tensor_to_file(t, im->arena, at);
         im->tensors[im->n++] = (struct sru_torch_tensor){ .name = t->name, .rank = t->rank, .shape = { t->shape[0], t->shape[1] }, .data = at };
-        at += t->count;
     }
 }
 
 /* The buffers of layers, and the projections that embedding and output share. */
 static void add_others(struct image *im, const struct sru_lm *lm)
 {
+    const struct sru_params *p = &lm->params;
     size_t n = 0;
     char shared[LONGEST_NAME];
 
     for (size_t i = 0; i < lm->config.depth; i++, n++) {
-        snprintf(im->names[n], LONGEST_NAME, "rnn.rnn_lst.%zu.scale_x", i);
+        sru_scale_name(im->names[n], i);
         im->tensors[im->n++] = (struct sru_torch_tensor){ .name = im->names[n], .rank = 1, .shape = { 1 }, .data = &im->scale };
     }
-    for (size_t i = 0; i < lm->params.n_clusters && lm->config.tie_projs; i++, n++) {
-        size_t k = 0;
-
+    for (size_t i = 0; i < p->n_clusters && lm->config.tie_projs; i++, n++) {
         snprintf(shared, sizeof shared, "output_layer.out_projs.%zu", i);
-        while (strcmp(im->tensors[k].name, shared) != 0)
-            k++;
         snprintf(im->names[n], LONGEST_NAME, "embedding_layer.emb_projs.%zu", i);
-        im->tensors[im->n] = im->tensors[k];
+        im->tensors[im->n] = im->tensors[sru_params_find(p, shared) - p->tensors];
         im->tensors[im->n++].name = im->names[n];
     }
 }
@@ -79,7 +71,7 @@ sru_status sru_export(const struct sru_lm *lm, const char *path, struct sru_erro
     sru_status status;
 
     if (open_image(&im, lm)) {
-        add_weights(&im, lm);
+        add_weights(&im, &lm->params);
         add_others(&im, lm);
         status = sru_torch_write(path, im.tensors, im.n, err);
     } else {

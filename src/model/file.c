@@ -9,14 +9,6 @@
 #include "src/model/file.h"
 #include "src/size.h"
 
-#define MAX_SCALE_NAME 48
-
-/* The reference implementation keeps the highway scale of each layer as a buffer of its state_dict. */
-static void scale_name(char name[MAX_SCALE_NAME], size_t layer)
-{
-    snprintf(name, MAX_SCALE_NAME, "rnn.rnn_lst.%zu.scale_x", layer);
-}
-
 /* ---- Writing ------------------------------------------------------------------------ */
 
 static bool put_json(json_t *metadata, const char *key, json_t *object)
@@ -49,7 +41,7 @@ static json_t *describe(const struct sru_config *c, const struct sru_vocab *v, j
 struct image {
     float *values;
     struct sru_st_tensor *tensors;
-    char (*scale_names)[MAX_SCALE_NAME];
+    char (*scale_names)[SRU_MAX_SCALE_NAME];
     float scale;
     size_t n;
 };
@@ -65,28 +57,22 @@ static bool open_image(struct image *im, const struct sru_lm *lm, size_t n_extra
 {
     const struct sru_params *p = &lm->params;
     const size_t depth = lm->config.depth;
-    float *weights = malloc(p->arena * sizeof *weights), *at;
+    const float *at;
 
     *im = (struct image){ .scale = sru_config_scale(&lm->config) };
-    im->values = at = malloc((size_t)p->count * sizeof *im->values);
+    im->values = sru_lm_values(lm);
     im->tensors = calloc(p->n_tensors + depth + n_extra, sizeof *im->tensors);
     im->scale_names = calloc(depth, sizeof *im->scale_names);
-    if (!weights || !im->values || !im->tensors || !im->scale_names) {
-        free(weights);
+    if (!(at = im->values) || !im->tensors || !im->scale_names)
         return false;
-    }
-    lm->dev->ops->get(lm->dev, weights, lm->w, p->arena * sizeof *weights);
-    for (size_t i = 0; i < p->n_tensors; i++) {
+    for (size_t i = 0; i < p->n_tensors; at += p->tensors[i++].count) {
         const struct sru_tensor *t = &p->tensors[i];
 
-        sru_tensor_to_file(t, weights, at);
         im->tensors[im->n++] = (struct sru_st_tensor){ .name = t->name, .dtype = "F32", .rank = t->rank,
                                                        .shape = { t->shape[0], t->shape[1] }, .data = at };
-        at += t->count;
     }
-    free(weights);
     for (size_t i = 0; i < depth; i++) {
-        scale_name(im->scale_names[i], i);
+        sru_scale_name(im->scale_names[i], i);
         im->tensors[im->n++] = (struct sru_st_tensor){ .name = im->scale_names[i], .dtype = "F32", .rank = 1,
                                                        .shape = { 1 }, .data = &im->scale };
     }
@@ -145,10 +131,10 @@ static sru_status check_scale(const struct sru_st_file *f, const struct sru_conf
                               size_t *known, struct sru_error *err)
 {
     static const size_t one[] = { 1 };
-    char name[MAX_SCALE_NAME];
+    char name[SRU_MAX_SCALE_NAME];
     float value;
 
-    scale_name(name, layer);
+    sru_scale_name(name, layer);
     if (!sru_st_find(f, name))
         return SRU_OK;
     const sru_status status = sru_st_read_as(f, name, "F32", 1, one, &value, err);
@@ -163,13 +149,12 @@ static sru_status check_scale(const struct sru_st_file *f, const struct sru_conf
 
 static bool is_known(const char *name, const struct sru_params *p, size_t depth)
 {
-    char scale[MAX_SCALE_NAME];
+    char scale[SRU_MAX_SCALE_NAME];
 
-    for (size_t i = 0; i < p->n_tensors; i++)
-        if (strcmp(p->tensors[i].name, name) == 0)
-            return true;
+    if (sru_params_find(p, name))
+        return true;
     for (size_t i = 0; i < depth; i++) {
-        scale_name(scale, i);
+        sru_scale_name(scale, i);
         if (strcmp(scale, name) == 0)
             return true;
     }

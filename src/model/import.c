@@ -37,6 +37,47 @@ static sru_status unlike(const struct sru_torch_file *f, const char *why, struct
     return sru_fail(err, SRU_EFORMAT, "%s is not a state_dict of an SRU++ language model that can be read: %s", f->path, why);
 }
 
+/* ---- Values -------------------------------------------------------------------------------------------------- */
+
+static uint64_t count_of(const struct sru_pt_tensor *t)
+{
+    uint64_t n = 1;
+
+    for (size_t i = 0; i < t->rank; i++)
+        if (__builtin_mul_overflow(n, t->shape[i], &n))
+            return UINT64_MAX;
+    return n;
+}
+
+/* All values, to be freed. */
+static sru_status read_all(const struct sru_torch_file *f, const struct sru_pt_tensor *t, float **out, struct sru_error *err)
+{
+    const uint64_t n = count_of(t);
+
+    *out = n < SIZE_MAX / sizeof **out ? malloc((size_t)n * sizeof **out + 1) : NULL;
+    if (!*out)
+        return sru_fail(err, SRU_ENOMEM, "out of memory for tensor '%s' of %s", t->name, f->path);
+    return sru_torch_read(f, t, *out, err);
+}
+
+static bool same_shape(const struct sru_pt_tensor *a, const struct sru_pt_tensor *b)
+{
+    return a->rank == b->rank && memcmp(a->shape, b->shape, a->rank * sizeof *a->shape) == 0;
+}
+
+static sru_status equal(const struct sru_torch_file *f, const struct sru_pt_tensor *a, const struct sru_pt_tensor *b, bool *same, struct sru_error *err)
+{
+    float *x = NULL, *y = NULL;
+    sru_status status = SRU_OK;
+
+    *same = same_shape(a, b);
+    if (*same && strcmp(a->storage, b->storage) != 0 && !(status = read_all(f, a, &x, err)) && !(status = read_all(f, b, &y, err)))
+        *same = memcmp(x, y, (size_t)count_of(a) * sizeof *x) == 0;
+    free(x);
+    free(y);
+    return status;
+}
+
 /* ---- The configuration ------------------------------------------------------------------------------- */
 
 /* Which layers attend: every nth, or the last n. */
@@ -110,9 +151,6 @@ static sru_status find_scale(const struct sru_torch_file *f, struct sru_config *
     return SRU_OK;
 }
 
-static sru_status read_all(const struct sru_torch_file *f, const struct sru_pt_tensor *t, float **out, struct sru_error *err);
-static sru_status equal(const struct sru_torch_file *f, const struct sru_pt_tensor *a, const struct sru_pt_tensor *b, bool *same, struct sru_error *err);
-
 /* Are the embedding's projections the output's? */
 static sru_status find_ties(const struct sru_torch_file *f, struct sru_config *c, struct sru_error *err)
 {
@@ -160,46 +198,7 @@ sru_status sru_import_config(const struct sru_torch_file *f, const struct sru_im
     return sru_config_check(c, &inner) ? unlike(f, inner.message, err) : SRU_OK;
 }
 
-/* ---- Values -------------------------------------------------------------------------------------------------- */
-
-static uint64_t count_of(const struct sru_pt_tensor *t)
-{
-    uint64_t n = 1;
-
-    for (size_t i = 0; i < t->rank; i++)
-        if (__builtin_mul_overflow(n, t->shape[i], &n))
-            return UINT64_MAX;
-    return n;
-}
-
-/* All values, to be freed. */
-static sru_status read_all(const struct sru_torch_file *f, const struct sru_pt_tensor *t, float **out, struct sru_error *err)
-{
-    const uint64_t n = count_of(t);
-
-    *out = n < SIZE_MAX / sizeof **out ? malloc((size_t)n * sizeof **out + 1) : NULL;
-    if (!*out)
-        return sru_fail(err, SRU_ENOMEM, "out of memory for tensor '%s' of %s", t->name, f->path);
-    return sru_torch_read(f, t, *out, err);
-}
-
-static bool same_shape(const struct sru_pt_tensor *a, const struct sru_pt_tensor *b)
-{
-    return a->rank == b->rank && memcmp(a->shape, b->shape, a->rank * sizeof *a->shape) == 0;
-}
-
-static sru_status equal(const struct sru_torch_file *f, const struct sru_pt_tensor *a, const struct sru_pt_tensor *b, bool *same, struct sru_error *err)
-{
-    float *x = NULL, *y = NULL;
-    sru_status status = SRU_OK;
-
-    *same = same_shape(a, b);
-    if (*same && strcmp(a->storage, b->storage) != 0 && !(status = read_all(f, a, &x, err)) && !(status = read_all(f, b, &y, err)))
-        *same = memcmp(x, y, (size_t)count_of(a) * sizeof *x) == 0;
-    free(x);
-    free(y);
-    return status;
-}
+/* ---- Weights ------------------------------------------------------------------------------------------------- */
 
 /* The tensor of a model that another name of the reference's stands for, or NULL: "embedding_layer.emb_weights.3". */
 static bool other_name(const char *name, char of[LONGEST_NAME])
@@ -216,14 +215,6 @@ static bool other_name(const char *name, char of[LONGEST_NAME])
     return false;
 }
 
-static bool is_of_model(const struct sru_params *p, const char *name)
-{
-    for (size_t i = 0; i < p->n_tensors; i++)
-        if (strcmp(p->tensors[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 /* What a model has one of and the file another name for has to be equal; and no tensor may be passed over. */
 static sru_status check_others(const struct sru_torch_file *f, const struct sru_params *p, struct sru_error *err)
 {
@@ -233,7 +224,7 @@ static sru_status check_others(const struct sru_torch_file *f, const struct sru_
         const struct sru_pt_tensor *t = &f->tensors.items[i], *first;
         bool same = true;
 
-        if (is_of_model(p, t->name))
+        if (sru_params_find(p, t->name))
             continue;
         if (!other_name(t->name, of) || !(first = sru_torch_find(f, of)))
             return sru_fail(err, SRU_EFORMAT, "%s has a tensor '%.80s' that its model does not call for", f->path, t->name);

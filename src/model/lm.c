@@ -114,6 +114,23 @@ uint64_t sru_lm_bytes(const struct sru_lm *lm)
     return (lm->g ? 2 : 1) * (uint64_t)lm->params.arena * sizeof *lm->w + sru_lm_operand_bytes(lm, lm->g ? SRU_USE_TRAIN : SRU_USE_READ);
 }
 
+float *sru_lm_values(const struct sru_lm *lm)
+{
+    const struct sru_params *p = &lm->params;
+    float *weights = malloc(p->arena * sizeof *weights), *values = malloc((size_t)p->count * sizeof *values), *at = values;
+
+    if (weights && values) {
+        lm->dev->ops->get(lm->dev, weights, lm->w, p->arena * sizeof *weights);
+        for (size_t i = 0; i < p->n_tensors; at += p->tensors[i++].count)
+            sru_tensor_to_file(&p->tensors[i], weights, at);
+    } else {
+        free(values);
+        values = NULL;
+    }
+    free(weights);
+    return values;
+}
+
 /* ---- Opening -------------------------------------------------------------------------------------- */
 
 sru_status sru_lm_open(struct sru_lm *lm, const struct sru_config *c, struct sru_dev *dev, enum sru_use use,

@@ -58,6 +58,9 @@ struct sru_weight sru_lm_weight(const struct sru_lm *lm, size_t offset);
 struct sru_weight sru_lm_matrix(const struct sru_lm *lm, size_t i);
 /* Initial values from a seed. */
 sru_status sru_lm_init(struct sru_lm *lm, uint64_t seed, struct sru_error *err);
+/* All tensors as files have them, in the order of params.tensors, one after another, to be freed; NULL without memory. */
+float *sru_lm_values(const struct sru_lm *lm);
+
 /*
  * Round the matrices to what they are in 8 bits (src/int8.h): whatever then reads them gives the numbers of SRU_USE_DECODE_INT8.
  * SRU_ENOMEM.

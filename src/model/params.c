@@ -145,6 +145,19 @@ sru_status sru_params_open(struct sru_params *p, const struct sru_config *c, str
     return SRU_OK;
 }
 
+const struct sru_tensor *sru_params_find(const struct sru_params *p, const char *name)
+{
+    for (size_t i = 0; i < p->n_tensors; i++)
+        if (strcmp(p->tensors[i].name, name) == 0)
+            return &p->tensors[i];
+    return NULL;
+}
+
+void sru_scale_name(char name[SRU_MAX_SCALE_NAME], size_t layer)
+{
+    snprintf(name, SRU_MAX_SCALE_NAME, "rnn.rnn_lst.%zu.scale_x", layer);
+}
+
 void sru_params_close(struct sru_params *p)
 {
     free(p->tensors);

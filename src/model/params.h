@@ -46,6 +46,13 @@ struct sru_params {
     uint64_t count;                  /* trainable scalars */
 };
 
+/* The tensor of a name, or NULL. */
+const struct sru_tensor *sru_params_find(const struct sru_params *p, const char *name);
+
+/* The reference implementation keeps the highway scale of each layer as a buffer of its state_dict: its name, such as rnn.rnn_lst.3.scale_x. */
+#define SRU_MAX_SCALE_NAME 48
+void sru_scale_name(char name[SRU_MAX_SCALE_NAME], size_t layer);
+
 /* Lay out the parameters of a checked configuration.  @return SRU_OK; SRU_ENOMEM; SRU_EINVAL on overflow. */
 sru_status sru_params_open(struct sru_params *p, const struct sru_config *c, struct sru_error *err);
 void sru_params_close(struct sru_params *p);
