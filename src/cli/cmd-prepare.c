@@ -114,10 +114,8 @@ static int run(int argc, char **argv)
     from = (struct sru_sources){ .path = { s.data, s.valid, s.test } };
     if (!s.data || !s.out)
         return sru_usage(&sru_cmd_prepare, "--%s is missing", s.data ? "out DIR" : "data FILE");
-    if (s.test && !s.valid)
-        return sru_usage(&sru_cmd_prepare, "--test needs --valid: both texts stand beside --data, or both are parts of it");
-    if (!sru_split_parse(s.split, from.split))
-        return sru_usage(&sru_cmd_prepare, "option '--split': '%.40s' is not percentages such as 90/5/5 or 90/10", s.split);
+    if (sru_sources_parse(s.split, &from, &err))
+        return sru_usage(&sru_cmd_prepare, "%s", err.message);
     if (s.words && (s.tokenizing.min_count > 1 || s.tokenizing.most > 0))
         return sru_usage(&sru_cmd_prepare, "--words gives the vocabulary: --min-count and --vocabulary would change nothing");
     return prepare(&s, &from, &err) ? sru_report_error(&err) : SRU_EXIT_OK;

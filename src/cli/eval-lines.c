@@ -22,9 +22,7 @@ struct work {
     const struct sru_vocab *v;
     const char *name;
     int32_t end;             /* the token of a line's end, or -1 */
-    int32_t *ids;            /* [room + STEP] the end, a line's tokens and its end */
     float   *nll;            /* [net->T + STEP] */
-    size_t   room;
 };
 
 static sru_status out_of_memory(struct sru_error *err)
@@ -32,55 +30,45 @@ static sru_status out_of_memory(struct sru_error *err)
     return sru_fail(err, SRU_ENOMEM, "out of memory for a line");
 }
 
-static bool make_room(struct work *w, size_t n)
-{
-    int32_t *more = n <= w->room ? w->ids : n < SIZE_MAX / 16 ? realloc(w->ids, (2 * n + STEP) * sizeof *more) : NULL;
-
-    if (!more)
-        return false;
-    w->room = n <= w->room ? w->room : 2 * n;
-    w->ids = more;
-    return true;
-}
-
-/* A line's tokens between the ends of two lines; *n of them in all. */
-static sru_status encode(struct work *w, const char *line, size_t size, size_t *n, struct sru_error *err)
+/* A line's tokens between the ends of two lines, to be freed, and room for STEP more; *n of them in all. */
+static sru_status encode(const struct work *w, const char *line, size_t size, int32_t **ids, size_t *n, struct sru_error *err)
 {
     const bool words = w->v->unit == SRU_WORDS;
     struct sru_part part;
     sru_status status = sru_part_of(&part, w->v, line, size, w->name, err);
 
+    *ids = NULL;
     if (status)
         return status;
     const size_t inside = part.size - (words && part.size > 0 ? 1 : 0);   /* words' part ends with the line */
     *n = 0;
-    if (!make_room(w, inside + 2))
+    if (!(*ids = malloc((inside + 2 + STEP) * sizeof **ids)))
         status = out_of_memory(err);
     if (!status && w->end >= 0)
-        w->ids[(*n)++] = w->end;
+        (*ids)[(*n)++] = w->end;
     if (!status)
-        status = sru_part_get(&part, w->v, 0, inside, w->ids + *n, w->name, err);
+        status = sru_part_get(&part, w->v, 0, inside, *ids + *n, w->name, err);
     *n += inside;
     if (!status && w->end >= 0)
-        w->ids[(*n)++] = w->end;
+        (*ids)[(*n)++] = w->end;
     sru_part_close(&part);
     return status;
 }
 
 /* Tokens but the first, each after those before it, from an empty state. */
-static sru_status score(struct work *w, size_t n, struct scores *s, struct sru_error *err)
+static sru_status score(const struct work *w, int32_t *ids, size_t n, struct scores *s, struct sru_error *err)
 {
     sru_net_reset(w->net);
     for (size_t i = 0; i < STEP; i++)
-        w->ids[n + i] = w->ids[0];   /* what comes after the line changes nothing in it */
+        ids[n + i] = ids[0];   /* what comes after the line changes nothing in it */
     for (size_t at = 0; at + 1 < n;) {
         const size_t t = sru_min(w->net->T, n - 1 - at), padded = sru_min(w->net->T, sru_round_up(t, STEP));
-        const sru_status status = sru_net_read(w->net, padded, w->ids + at, w->ids + at + 1, w->nll, err);
+        const sru_status status = sru_net_read(w->net, padded, ids + at, ids + at + 1, w->nll, err);
 
         if (status)
             return status;
         for (size_t i = 0; i < t; i++) {
-            const bool unknown = w->v->unit == SRU_WORDS && w->ids[at + 1 + i] == w->v->unknown;
+            const bool unknown = w->v->unit == SRU_WORDS && ids[at + 1 + i] == w->v->unknown;
 
             s->nats += (double)w->nll[i];
             s->known += unknown ? 0 : (double)w->nll[i];
@@ -92,7 +80,7 @@ static sru_status score(struct work *w, size_t n, struct scores *s, struct sru_e
     return SRU_OK;
 }
 
-static sru_status score_lines(struct work *w, const struct sru_text *text, struct scores *all, struct sru_error *err)
+static sru_status score_lines(const struct work *w, const struct sru_text *text, struct scores *all, struct sru_error *err)
 {
     sru_status status = SRU_OK;
 
@@ -100,10 +88,14 @@ static sru_status score_lines(struct work *w, const struct sru_text *text, struc
         const char *line = text->data + at, *end = memchr(line, '\n', text->size - at);
         const size_t size = end ? (size_t)(end - line) : text->size - at;
         struct scores s = { 0 };
+        int32_t *ids;
         size_t n;
 
         at += size + 1;
-        if ((status = encode(w, line, size, &n, err)) || (status = score(w, n, &s, err)))
+        if (!(status = encode(w, line, size, &ids, &n, err)))
+            status = score(w, ids, n, &s, err);
+        free(ids);
+        if (status)
             break;
         printf("Total: %.6f OOV: %llu\n", -s.nats / log(10), (unsigned long long)s.unknown);
         all->nats += s.nats;
@@ -123,14 +115,13 @@ static void print(const struct scores *s)
 
 sru_status sru_eval_lines(struct sru_net *net, const struct sru_vocab *v, const struct sru_text *text, const char *name, struct sru_error *err)
 {
-    struct work w = { .net = net, .v = v, .name = name, .end = v->unit == SRU_WORDS ? v->end : v->ids['\n'],
+    const struct work w = { .net = net, .v = v, .name = name, .end = v->unit == SRU_WORDS ? v->end : v->ids['\n'],
                       .nll = malloc((net->T + STEP) * sizeof *w.nll) };
     struct scores all = { 0 };
     const sru_status status = w.nll ? score_lines(&w, text, &all, err) : out_of_memory(err);
 
     if (!status)
         print(&all);
-    free(w.ids);
     free(w.nll);
     return status;
 }

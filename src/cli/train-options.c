@@ -228,18 +228,24 @@ static sru_status read_cutoffs(const struct sru_train_options *o, struct sru_con
                     SRU_MOST_CUTOFFS);
 }
 
+/* The configuration as far as it does not depend on the vocabulary. */
+static sru_status read_config(const struct sru_train_options *o, struct sru_config *c, bool *own_cutoffs, struct sru_error *err)
+{
+    *c = o->config;
+    if (c->window == 0)
+        c->window = 2 * o->unroll;
+    return read_cutoffs(o, c, own_cutoffs, err);
+}
+
 sru_status sru_train_config(const struct sru_train_options *o, size_t vocab, struct sru_config *c, struct sru_error *err)
 {
     enum sru_unit unit;
     bool own;
+    const sru_status status = read_config(o, c, &own, err);
 
-    *c = o->config;
-    const sru_status status = read_cutoffs(o, c, &own, err);
     if (own)
         sru_config_divide(c, sru_unit_parse(o->tokens, &unit) && unit == SRU_WORDS ? vocab : 0);
     c->vocab = vocab;
-    if (c->window == 0)
-        c->window = 2 * o->unroll;
     return status;
 }
 
@@ -249,30 +255,26 @@ sru_status sru_train_settings(const struct sru_train_options *o, struct sru_run_
     sru_status status;
 
     *s = (struct sru_run_settings){
-        .sources.path = { o->data, o->valid, o->test }, .tokenizing = o->tokenizing, .out = o->out, .resume = o->resume, .seed = o->seed, .config = o->config,
+        .sources.path = { o->data, o->valid, o->test }, .tokenizing = o->tokenizing, .out = o->out, .resume = o->resume, .seed = o->seed,
         .batch = o->batch, .unroll = o->unroll, .lr = o->lr, .muon_lr = o->muon_lr, .warmup = o->warmup, .clip = o->clip, .steps = o->steps,
         .seconds = o->time, .stop_at = o->stop_at, .evaluations = o->evaluations, .log_every = o->log_every,
         .save_every = o->save_every, .stored = o->stored,
     };
     if (!o->data)
         return sru_fail(err, SRU_EINVAL, "--data FILE is missing: the text to learn");
-    if (o->test && !o->valid)
-        return sru_fail(err, SRU_EINVAL, "--test needs --valid: both texts stand beside --data, or both are parts of it");
-    if (!sru_split_parse(o->split, s->sources.split))
-        return sru_fail(err, SRU_EINVAL, "option '--split': '%.40s' is not percentages such as 90/5/5 or 90/10", o->split);
+    if ((status = sru_sources_parse(o->split, &s->sources, err)))
+        return status;
     if (sru_train_optimizer(o->optimizer, &s->optimizer, err))
         return SRU_EINVAL;
     if (!sru_unit_parse(o->tokens, &s->tokenizing.unit))
         return sru_fail(err, SRU_EINVAL, "option '--tokens': '%.40s' is none: give bytes or words", o->tokens);
-    if ((status = read_cutoffs(o, &s->config, &s->own_cutoffs, err)))
+    if ((status = read_config(o, &s->config, &s->own_cutoffs, err)))
         return status;
     s->optimizer.weight_decay = o->weight_decay;
     s->optimizer.beta1 = o->beta1;
     s->optimizer.eps = o->eps;
     if (o->beta2 > 0)
         s->optimizer.beta2 = o->beta2;
-    if (s->config.window == 0)
-        s->config.window = 2 * o->unroll;
     checked = s->config;
     if (s->own_cutoffs)
         checked.n_e = 0;

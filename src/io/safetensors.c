@@ -323,6 +323,15 @@ const char *sru_st_metadata(const struct sru_st_file *f, const char *key)
     return json_string_value(json_object_get(f->metadata, key));
 }
 
+sru_status sru_st_metadata_json(const struct sru_st_file *f, const char *key, json_t **out, struct sru_error *err)
+{
+    const char *text = sru_st_metadata(f, key);
+    json_error_t where;
+
+    *out = text ? json_loads(text, JSON_REJECT_DUPLICATES, &where) : NULL;
+    return *out || !text ? SRU_OK : sru_fail(err, SRU_EFORMAT, "%s: metadata '%s' is not valid JSON: %s", f->path, key, where.text);
+}
+
 sru_status sru_st_read(const struct sru_st_file *f, const struct sru_st_entry *e, void *out, size_t bytes,
                        struct sru_error *err)
 {

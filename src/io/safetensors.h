@@ -38,6 +38,9 @@ const struct sru_st_entry *sru_st_find(const struct sru_st_file *f, const char *
 /* A metadata string, or NULL. */
 const char *sru_st_metadata(const struct sru_st_file *f, const char *key);
 
+/* A metadata string that holds JSON: *out is NULL where there is none.  SRU_EFORMAT: it is not valid. */
+sru_status sru_st_metadata_json(const struct sru_st_file *f, const char *key, json_t **out, struct sru_error *err);
+
 /* Read a whole tensor's bytes; `bytes` must equal end - begin. */
 sru_status sru_st_read(const struct sru_st_file *f, const struct sru_st_entry *e, void *out, size_t bytes,
                        struct sru_error *err);

@@ -100,22 +100,12 @@ sru_status sru_model_save(const char *path, const struct sru_lm *lm, const struc
 
 /* ---- Reading ------------------------------------------------------------------------ */
 
-/* A metadata string that holds JSON; *out is NULL where it may be absent and is. */
-static sru_status get_json(const struct sru_st_file *f, const char *key, bool needed, json_t **out,
-                           struct sru_error *err)
+/* A metadata string that holds JSON, and has to be there. */
+static sru_status need_json(const struct sru_st_file *f, const char *key, json_t **out, struct sru_error *err)
 {
-    const char *text = sru_st_metadata(f, key);
-    json_error_t where;
+    const sru_status status = sru_st_metadata_json(f, key, out, err);
 
-    *out = NULL;
-    if (!text)
-        return needed ? sru_fail(err, SRU_EFORMAT, "%s is not a model of sru-lm: its metadata have no '%s'",
-                                 f->path, key)
-                      : SRU_OK;
-    *out = json_loads(text, JSON_REJECT_DUPLICATES, &where);
-    if (*out)
-        return SRU_OK;
-    return sru_fail(err, SRU_EFORMAT, "%s: metadata '%s' is not valid JSON: %s", f->path, key, where.text);
+    return status || *out ? status : sru_fail(err, SRU_EFORMAT, "%s is not a model of sru-lm: its metadata have no '%s'", f->path, key);
 }
 
 /* Put the file's name before a message about what is in it. */
@@ -212,10 +202,10 @@ static sru_status read_parts(struct sru_model_file *f, struct sru_error *err)
 {
     struct sru_error inner;
     json_t *config = NULL, *vocab = NULL;
-    sru_status status = get_json(&f->file, "config", true, &config, err);
+    sru_status status = need_json(&f->file, "config", &config, err);
 
     if (!status)
-        status = get_json(&f->file, "vocab", true, &vocab, err);
+        status = need_json(&f->file, "vocab", &vocab, err);
     if (!status && (sru_config_from_json(&f->config, config, &inner) || sru_config_check(&f->config, &inner)
                     || sru_vocab_from_json(&f->vocab, vocab, &inner)))
         status = in_file(&f->file, &inner, err);
@@ -225,7 +215,7 @@ static sru_status read_parts(struct sru_model_file *f, struct sru_error *err)
     if (!status)
         status = check_against(&f->file, &f->config, err);
     if (!status)
-        status = get_json(&f->file, "training", false, &f->training, err);
+        status = sru_st_metadata_json(&f->file, "training", &f->training, err);
     json_decref(config);
     json_decref(vocab);
     return status;

@@ -9,6 +9,15 @@
 #include "src/text/corpus.h"
 #include "src/text/prepared.h"
 
+sru_status sru_sources_parse(const char *split, struct sru_sources *s, struct sru_error *err)
+{
+    if (s->path[SRU_TEST] && !s->path[SRU_VALID])
+        return sru_fail(err, SRU_EINVAL, "--test needs --valid: both texts stand beside --data, or both are parts of it");
+    if (!sru_split_parse(split, s->split))
+        return sru_fail(err, SRU_EINVAL, "option '--split': '%.40s' is not percentages such as 90/5/5 or 90/10", split);
+    return SRU_OK;
+}
+
 /* A part's text. */
 struct stretch {
     const char *data, *name;

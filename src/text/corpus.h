@@ -23,6 +23,9 @@ struct sru_sources {
     double split[SRU_PARTS];     /* percent */
 };
 
+/* The percentages of --split, beside the paths of --data, --valid and --test.  SRU_EINVAL: they do not go together. */
+sru_status sru_sources_parse(const char *split, struct sru_sources *s, struct sru_error *err);
+
 struct sru_corpus {
     struct sru_vocab vocab;
     struct sru_part  part[SRU_PARTS];   /* the test part may be empty */

@@ -79,15 +79,6 @@ static sru_status read_lines(struct sru_corpus *c, struct sru_error *err)
     return SRU_OK;
 }
 
-/* A metadata string that holds JSON. */
-static sru_status get_json(const struct sru_st_file *f, const char *key, json_t **json, struct sru_error *err)
-{
-    const char *text = sru_st_metadata(f, key);
-
-    *json = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    return *json ? SRU_OK : sru_fail(err, SRU_EFORMAT, "%s: its metadata's '%s' are missing or broken", f->path, key);
-}
-
 static sru_status read_metadata(struct sru_corpus *c, json_t **bytes, struct sru_error *err)
 {
     const char *format = sru_st_metadata(&c->file, "format"), *fingerprint = sru_st_metadata(&c->file, "fingerprint");
@@ -100,11 +91,11 @@ static sru_status read_metadata(struct sru_corpus *c, json_t **bytes, struct sru
     c->fingerprint = fingerprint ? strtoull(fingerprint, &end, 16) : 0;
     if (!fingerprint || *end || end != fingerprint + 16)
         return sru_fail(err, SRU_EFORMAT, "%s: its fingerprint is missing or broken", c->file.path);
-    sru_status status = get_json(&c->file, "vocab", &vocab, err);
+    sru_status status = sru_st_metadata_json(&c->file, "vocab", &vocab, err);
     if (!status && sru_vocab_from_json(&c->vocab, vocab, &inner))
         status = sru_fail(err, inner.status, "%s: %s", c->file.path, inner.message);
     json_decref(vocab);
-    return status ? status : get_json(&c->file, "bytes", bytes, err);
+    return status ? status : sru_st_metadata_json(&c->file, "bytes", bytes, err);
 }
 
 sru_status sru_prepared_open(struct sru_corpus *c, const struct sru_sources *from, struct sru_error *err)
