@@ -1,15 +1,15 @@
 /* The W3 product and the recurrence. */
 #include "gpu/recur.cuh"
 
-/* Kept: c [N,d] in f32, then U [N,3d] (rows U0 | U1 | U2: one product with the three planes of W3). */
-static size_t kept_c(const struct sru_recur *s)
+/* Kept: states in f32, then U [N,3d] (rows U0 | U1 | U2: one product with the three planes of W3). */
+static size_t kept_states(const struct sru_dev *dev, const struct sru_recur *s)
 {
-    return sru_round_up(s->B * s->T * s->d, 16);
+    return sru_round_up(s->B * sru_cuda_segments(s->T, dev->act_bytes) * s->d, 16);
 }
 
 size_t sru_cuda_kept_recur(struct sru_dev *dev, const struct sru_recur *s)
 {
-    return kept_c(s) * sizeof(float) + s->B * s->T * 3 * s->d * dev->act_bytes;
+    return kept_states(dev, s) * sizeof(float) + s->B * s->T * 3 * s->d * dev->act_bytes;
 }
 
 /* U where nothing is kept; or the streams' dv and dbias [B,4,d] and what adds them up. */
@@ -44,8 +44,8 @@ static void product(struct sru_cuda *cuda, const struct sru_recur *s, sru_act *u
 
 template <typename A> static void recur(struct sru_cuda *cuda, const struct sru_recur *s)
 {
-    float *c = (float *)s->kept;
-    sru_act *u = (sru_act *)(c ? c + kept_c(s) : cuda->work);
+    float *states = (float *)s->kept;
+    sru_act *u = (sru_act *)(states ? states + kept_states(&cuda->dev, s) : cuda->work);
 
     if (s->B * s->T * s->d == 0)
         return;
@@ -79,7 +79,7 @@ template <typename A> static void recur_back(struct sru_cuda *cuda, const struct
 {
     const size_t B = s->B, d = s->d;
     float *sums = cuda->work, *room = sums + 4 * B * d;
-    sru_act *u = (sru_act *)((float *)s->kept + kept_c(s));
+    sru_act *u = (sru_act *)((float *)s->kept + kept_states(&cuda->dev, s));
 
     if (B * s->T * d == 0)
         return;

@@ -9,12 +9,22 @@ template <typename A> struct sru_cuda_scan {
     float  scale;
     rows_of<A> x, h, dh, dx;
     A *u;                       /* [N,3d]; dU in its place */
-    float *c;                   /* [N,d] or NULL */
+    float *states;              /* or NULL; see sru_cuda_segment_of */
     const float *v, *bias, *c0;
     float *c1;
     float *sums;                /* [B,4,d] */
     struct sru_cuda_mask mask;
 };
+
+/*
+ * What is kept of the state: c before each segment of 16 bytes' worth of positions, [B, segments, d].  Going back computes a
+ * segment's states again, from inputs that it reads anyway: to write and read them all would be 8 of 36 bytes an element.
+ */
+__host__ __device__ constexpr size_t sru_cuda_segment_of(size_t act_bytes) { return 16 / act_bytes; }
+__host__ __device__ constexpr size_t sru_cuda_segments(size_t T, size_t act_bytes)
+{
+    return (T + sru_cuda_segment_of(act_bytes) - 1) / sru_cuda_segment_of(act_bytes);
+}
 
 /* A unit of a stream: its parameters, which stay in registers. */
 struct sru_cuda_unit {
@@ -38,22 +48,38 @@ template <typename A> struct sru_cuda_inputs {
     A u0, u1, u2, x;
 };
 
+template <typename A> __device__ inline float sru_cuda_forget(const struct sru_cuda_unit &k, const sru_cuda_inputs<A> &in, float c)
+{
+    return sru_cuda_sigmoid(fmaf(k.vf, c, sru_load(&in.u1) + k.bf), A());
+}
+
+template <typename A> __device__ inline float sru_cuda_reset(const struct sru_cuda_unit &k, const sru_cuda_inputs<A> &in, float c)
+{
+    return sru_cuda_sigmoid(fmaf(k.vr, c, sru_load(&in.u2) + k.br), A());
+}
+
+/* c[t] from c[t-1] and f. */
+template <typename A> __device__ inline float sru_cuda_state(const sru_cuda_inputs<A> &in, float f, float c)
+{
+    const float u0 = sru_load(&in.u0);
+
+    return fmaf(f, c - u0, u0);
+}
+
 /* c[t] from c[t-1], and h[t]. */
 template <typename A> __device__ inline float sru_cuda_step(const struct sru_cuda_unit &k, float scale, const sru_cuda_inputs<A> &in,
                                                             float c, float *h)
 {
-    const float u0 = sru_load(&in.u0), skip = sru_load(&in.x) * scale;
-    const float f = sru_cuda_sigmoid(fmaf(k.vf, c, sru_load(&in.u1) + k.bf), A());
-    const float r = sru_cuda_sigmoid(fmaf(k.vr, c, sru_load(&in.u2) + k.br), A());
+    const float skip = sru_load(&in.x) * scale, r = sru_cuda_reset(k, in, c);
 
-    c = fmaf(f, c - u0, u0);
+    c = sru_cuda_state(in, sru_cuda_forget(k, in, c), c);
     *h = fmaf(k.m * r, c - skip, skip);
     return c;
 }
 
-/* What a unit gathers going back, and c[t]. */
+/* What a unit gathers going back. */
 struct sru_cuda_sums {
-    float c, dc, vf, vr, bf, br;
+    float dc, vf, vr, bf, br;
 };
 
 /* Gradients of a position. */
@@ -61,15 +87,13 @@ struct sru_cuda_outputs {
     float dx, du0, du1, du2;
 };
 
-/* See model.md. */
+/* From f, c[t-1] and c[t]; see model.md. */
 template <typename A> __device__ inline struct sru_cuda_outputs sru_cuda_step_back(const struct sru_cuda_unit &k, float scale,
-    const sru_cuda_inputs<A> &in, float dh, float before, struct sru_cuda_sums *sum)
+    const sru_cuda_inputs<A> &in, float dh, float f, float before, float c, struct sru_cuda_sums *sum)
 {
-    const float u0 = sru_load(&in.u0);
-    const float f = sru_cuda_sigmoid(fmaf(k.vf, before, sru_load(&in.u1) + k.bf), A());
-    const float r = sru_cuda_sigmoid(fmaf(k.vr, before, sru_load(&in.u2) + k.br), A());
+    const float u0 = sru_load(&in.u0), r = sru_cuda_reset(k, in, before);
     const float gr = k.m * dh * r, dc = sum->dc + gr, dcf = dc * f;
-    const float above = sum->c - sru_load(&in.x) * scale;
+    const float above = c - sru_load(&in.x) * scale;
     const float dr = gr * above * (1.0f - r), df = dcf * ((1.0f - f) * (before - u0));
 
     sum->vf = fmaf(df, before, sum->vf);
@@ -77,7 +101,6 @@ template <typename A> __device__ inline struct sru_cuda_outputs sru_cuda_step_ba
     sum->bf += df;
     sum->br += dr;
     sum->dc = fmaf(df, k.vf, fmaf(dr, k.vr, dcf));
-    sum->c = before;
     return sru_cuda_outputs{ (dh - gr) * scale, dc - dcf, df, dr };
 }
 

@@ -9,9 +9,9 @@
 /* Units of a block: few where there would be too few blocks to keep all multiprocessors of a large GPU equally busy. */
 enum { MANY = 64, FEW = 32, DEPTH = 4, BLOCKS = 600 };
 
-/* Positions of a stage: as many bytes in either type. */
+/* Positions of a stage: as many bytes in either type; going back, a segment. */
 template <typename A> struct stage_of {
-    static constexpr int up = 32 / sizeof(A), down = 16 / sizeof(A);
+    static constexpr int down = sru_cuda_segment_of(sizeof(A)), up = 2 * down;
 };
 
 /* Rows of an array of a block: position t's units from the block's first on. */
@@ -53,7 +53,7 @@ template <typename A, int units> __device__ static void fetch_up(const strip<A> 
 
 /* A unit's outputs: where they go at position 0, and whether the thread has a unit. */
 template <typename A> struct up_places {
-    float *c;                   /* or NULL */
+    float *states;              /* or NULL */
     A *h;
     bool mine;
 };
@@ -72,9 +72,9 @@ template <typename A, int units, bool full> __device__ static float stage_up(con
 
         if (!full && t + i >= s.T)
             break;
+        if (i % stage_of<A>::down == 0 && to.states && to.mine)
+            to.states[(t + i) / stage_of<A>::down * s.d] = c;
         c = sru_cuda_step(k, s.scale, sru_cuda_inputs<A>{ row.in[0][me], row.in[1][me], row.in[2][me], row.in[3][me] }, c, &h);
-        if (to.c && to.mine)
-            to.c[(t + i) * s.d] = c;
         if (to.mine)
             sru_store(to.h + (t + i) * s.d, h);
     }
@@ -90,7 +90,7 @@ template <typename A, int units> __global__ static void __launch_bounds__(units)
     const A *u = s.u + b * T * 3 * d + first;
     const strip<A> in[4] = { { u, 3 * d }, { u + d, 3 * d }, { u + 2 * d, 3 * d }, { s.x.p + b * s.x.stride + first, d } };
     const struct sru_cuda_unit k = sru_cuda_unit_of(s, b, j);
-    const up_places<A> to = { s.c ? s.c + b * T * d + j : nullptr, s.h.p + b * s.h.stride + j, threadIdx.x < width };
+    const up_places<A> to = { s.states ? s.states + b * sru_cuda_segments(T, sizeof(A)) * d + j : nullptr, s.h.p + b * s.h.stride + j, threadIdx.x < width };
     float c = s.c0[b * d + j];
 
     for (int n = 0; n < DEPTH - 1; n++)
@@ -111,30 +111,32 @@ template <typename A, int units> __global__ static void __launch_bounds__(units)
 
 /* ---- Backward ------------------------------------------------------------------------------------- */
 
-template <typename A, int units> struct down_row {
-    float before[units];        /* c[t-1] */
-    A in[5][units];             /* U0, U1, U2, x, dh */
+template <typename A, int units> struct down_stage {
+    float before[units];        /* the state before the segment */
+    A in[stage_of<A>::down][5][units];  /* U0, U1, U2, x, dh */
 };
 
-/* Stage n, of the positions T-1 - n*down and before. */
-template <typename A, int units> __device__ static void fetch_down(const strip<A> in[5], const strip<float> &c, const float *c0, size_t T,
-                                                                   size_t n, size_t width, down_row<A, units> *rows)
+/* Where a block's segments come from. */
+template <typename A> struct down_sources {
+    strip<A> in[5];
+    strip<float> states;
+    size_t T, width;
+};
+
+/* Segment n, if there is one: they are asked for from the last to the first. */
+template <typename A, int units> __device__ static void fetch_down(const down_sources<A> &from, size_t n, down_stage<A, units> *to)
 {
     constexpr int down = stage_of<A>::down, pieces = units * sizeof(A) / 16, c_pieces = units * sizeof(float) / 16;
 
+    if (n < sru_cuda_segments(from.T, sizeof(A))) {
 #pragma unroll
-    for (int array = 0; array < 5; array++)
+        for (int array = 0; array < 5; array++)
 #pragma unroll
-        for (int i = threadIdx.x; i < down * pieces; i += units)
-            if (n * down + i / pieces < T)
-                fetch(in[array], T - 1 - n * down - i / pieces, width, rows[i / pieces].in[array], i % pieces);
-#pragma unroll
-    for (int i = threadIdx.x; i < down * c_pieces; i += units) {
-        const int row = i / c_pieces;
-        const size_t after = T - n * down - row;   /* t + 1 */
-
-        if (n * down + row < T)
-            fetch(after > 1 ? c : strip<float>{ c0, 0 }, after > 1 ? after - 2 : 0, width, rows[row].before, i % c_pieces);
+            for (int i = threadIdx.x; i < down * pieces; i += units)
+                if (n * down + i / pieces < from.T)
+                    fetch(from.in[array], n * down + i / pieces, from.width, to->in[i / pieces][array], i % pieces);
+        if (threadIdx.x < c_pieces)
+            fetch(from.states, n, from.width, to->before, threadIdx.x);
     }
     __pipeline_commit();
 }
@@ -145,56 +147,68 @@ template <typename A> struct down_places {
     bool mine;
 };
 
-/* Positions t, t - 1, ..., `down` of them; where not `full`, those from 0 on. */
-template <typename A, int units, bool full> __device__ static void stage_down(const sru_cuda_scan<A> &s, const struct sru_cuda_unit &k,
-                                                                              const down_row<A, units> *rows, size_t t,
-                                                                              const down_places<A> &to, struct sru_cuda_sums *sum)
+/* The `count` positions of a segment from t on, all of them where `full`: their states, then their gradients. */
+template <typename A, int units, bool full> __device__ static void segment_down(const sru_cuda_scan<A> &s, const struct sru_cuda_unit &k,
+    const down_stage<A, units> &stage, size_t t, int count, const down_places<A> &to, struct sru_cuda_sums *sum)
 {
+    constexpr int down = stage_of<A>::down;
     const size_t d = s.d;
     const int me = threadIdx.x;
+    float c[down + 1], f[down];
 
+    c[0] = stage.before[me];
 #pragma unroll
-    for (int i = 0; i < stage_of<A>::down; i++, t--) {
-        const down_row<A, units> &row = rows[i];
-        const sru_cuda_inputs<A> in = { row.in[0][me], row.in[1][me], row.in[2][me], row.in[3][me] };
-        const struct sru_cuda_outputs out = sru_cuda_step_back(k, s.scale, in, sru_load(&row.in[4][me]), row.before[me], sum);
+    for (int i = 0; i < down; i++) {
+        if (!full && i >= count)
+            continue;
+        const sru_cuda_inputs<A> in = { stage.in[i][0][me], stage.in[i][1][me], A(), A() };
+
+        f[i] = sru_cuda_forget(k, in, c[i]);
+        c[i + 1] = sru_cuda_state(in, f[i], c[i]);
+    }
+#pragma unroll
+    for (int i = down - 1; i >= 0; i--) {
+        if (!full && i >= count)
+            continue;
+        const A *row = &stage.in[i][0][me];
+        const sru_cuda_inputs<A> in = { row[0], row[units], row[2 * units], row[3 * units] };
+        const struct sru_cuda_outputs out = sru_cuda_step_back(k, s.scale, in, sru_load(row + 4 * units), f[i], c[i], c[i + 1], sum);
 
         if (to.mine) {
-            sru_store(to.dx + t * d, out.dx);
-            sru_store(to.du + t * 3 * d, out.du0);
-            sru_store(to.du + t * 3 * d + d, out.du1);
-            sru_store(to.du + t * 3 * d + 2 * d, out.du2);
+            sru_store(to.dx + (t + i) * d, out.dx);
+            sru_store(to.du + (t + i) * 3 * d, out.du0);
+            sru_store(to.du + (t + i) * 3 * d + d, out.du1);
+            sru_store(to.du + (t + i) * 3 * d + 2 * d, out.du2);
         }
-        if (!full && t == 0)
-            break;
     }
 }
 
 template <typename A, int units> __global__ static void __launch_bounds__(units) scan_back(sru_cuda_scan<A> s)
 {
     constexpr int down = stage_of<A>::down;
-    __shared__ down_row<A, units> stages[DEPTH][down];
+    __shared__ down_stage<A, units> stages[DEPTH];
     const size_t T = s.T, d = s.d, b = blockIdx.y, first = (size_t)blockIdx.x * units, width = min((size_t)units, d - first);
-    const size_t j = first + (threadIdx.x < width ? threadIdx.x : 0), count = (T + down - 1) / down;
+    const size_t j = first + (threadIdx.x < width ? threadIdx.x : 0), segments = sru_cuda_segments(T, sizeof(A));
     A *u = s.u + b * T * 3 * d + first;
-    const strip<A> in[5] = { { u, 3 * d }, { u + d, 3 * d }, { u + 2 * d, 3 * d }, { s.x.p + b * s.x.stride + first, d },
-                             { s.dh.p + b * s.dh.stride + first, d } };
-    const strip<float> c = { s.c + b * T * d + first, d };
-    const float *c0 = s.c0 + b * d + first;
+    const down_sources<A> from = { { { u, 3 * d }, { u + d, 3 * d }, { u + 2 * d, 3 * d }, { s.x.p + b * s.x.stride + first, d },
+                                     { s.dh.p + b * s.dh.stride + first, d } },
+                                   { s.states + b * segments * d + first, d }, T, width };
     const struct sru_cuda_unit k = sru_cuda_unit_of(s, b, j);
     const down_places<A> to = { s.dx.p + b * s.dx.stride + j, s.u + b * T * 3 * d + j, threadIdx.x < width };
-    struct sru_cuda_sums sum = { s.c[(b * T + T - 1) * d + j], 0, 0, 0, 0, 0 };
+    struct sru_cuda_sums sum = { 0, 0, 0, 0, 0 };
 
-    for (int n = 0; n < DEPTH - 1; n++)
-        fetch_down(in, c, c0, T, n, width, stages[n]);
-    for (size_t n = 0; n < count; n++) {
-        fetch_down(in, c, c0, T, n + DEPTH - 1, width, stages[(n + DEPTH - 1) % DEPTH]);
+    for (size_t n = 1; n < DEPTH; n++)
+        fetch_down(from, segments - n, &stages[n - 1]);
+    for (size_t n = 0; n < segments; n++) {
+        const size_t now = segments - 1 - n;
+
+        fetch_down(from, segments - n - DEPTH, &stages[(n + DEPTH - 1) % DEPTH]);
         __pipeline_wait_prior(DEPTH - 1);
         __syncthreads();
-        if ((n + 1) * down <= T)
-            stage_down<A, units, true>(s, k, stages[n % DEPTH], T - 1 - n * down, to, &sum);
+        if ((now + 1) * down <= T)
+            segment_down<A, units, true>(s, k, stages[n % DEPTH], now * down, down, to, &sum);
         else
-            stage_down<A, units, false>(s, k, stages[n % DEPTH], T - 1 - n * down, to, &sum);
+            segment_down<A, units, false>(s, k, stages[n % DEPTH], now * down, (int)(T - now * down), to, &sum);
         __syncthreads();
     }
     if (!to.mine)
@@ -228,7 +242,7 @@ template <typename A> bool sru_cuda_scan_staged(struct sru_cuda *cuda, const sru
 {
     if (s.d * sizeof(A) % 16 != 0 || !aligned(s.u, 0) || !aligned(s.x.p, s.x.stride * sizeof(A)) || s.B > 65535)
         return false;
-    if (back && (!aligned(s.dh.p, s.dh.stride * sizeof(A)) || !aligned(s.c, 0) || !aligned(s.c0, 0)))
+    if (back && (!aligned(s.dh.p, s.dh.stride * sizeof(A)) || !aligned(s.states, 0)))
         return false;
     if (s.B * s.d / MANY < BLOCKS)
         launch<A, FEW>(cuda, s, back);

@@ -7,13 +7,13 @@ enum { THREADS = 64 };
 template <typename A> struct places {
     A *u, *h, *dx;
     const A *x, *dh;
-    float *c;
+    float *states;
 };
 
 template <typename A> __device__ static places<A> places_of(const sru_cuda_scan<A> &s, size_t b, size_t j)
 {
     return { s.u + b * s.T * 3 * s.d + j, s.h.p + b * s.h.stride + j, s.dx.p + b * s.dx.stride + j, s.x.p + b * s.x.stride + j,
-             s.dh.p + b * s.dh.stride + j, s.c ? s.c + b * s.T * s.d + j : nullptr };
+             s.dh.p + b * s.dh.stride + j, s.states ? s.states + b * sru_cuda_segments(s.T, sizeof(A)) * s.d + j : nullptr };
 }
 
 template <typename A> __device__ static sru_cuda_inputs<A> read(const sru_cuda_scan<A> &s, const places<A> &p, size_t t)
@@ -25,6 +25,7 @@ template <typename A> __device__ static sru_cuda_inputs<A> read(const sru_cuda_s
 
 template <typename A> __global__ static void __launch_bounds__(THREADS) scan(sru_cuda_scan<A> s)
 {
+    constexpr size_t segment = sru_cuda_segment_of(sizeof(A));
     const size_t at = (size_t)blockIdx.x * THREADS + threadIdx.x;
 
     if (at >= s.B * s.d)
@@ -35,33 +36,50 @@ template <typename A> __global__ static void __launch_bounds__(THREADS) scan(sru
 
 #pragma unroll 4
     for (size_t t = 0; t < s.T; t++) {
+        if (p.states && t % segment == 0)
+            p.states[t / segment * s.d] = c;
         c = sru_cuda_step(k, s.scale, read(s, p, t), c, &h);
-        if (p.c)
-            p.c[t * s.d] = c;
         sru_store(p.h + t * s.d, h);
     }
     s.c1[at] = c;
 }
 
+template <typename A> __device__ static void position_back(const sru_cuda_scan<A> &s, const struct sru_cuda_unit &k, const places<A> &p,
+                                                           size_t t, float f, float before, float c, struct sru_cuda_sums *sum)
+{
+    const struct sru_cuda_outputs out = sru_cuda_step_back(k, s.scale, read(s, p, t), sru_load(p.dh + t * s.d), f, before, c, sum);
+    A *du = p.u + t * 3 * s.d;
+
+    sru_store(p.dx + t * s.d, out.dx);
+    sru_store(du, out.du0);
+    sru_store(du + s.d, out.du1);
+    sru_store(du + 2 * s.d, out.du2);
+}
+
 template <typename A> __global__ static void __launch_bounds__(THREADS) scan_back(sru_cuda_scan<A> s)
 {
+    constexpr size_t segment = sru_cuda_segment_of(sizeof(A));
     const size_t at = (size_t)blockIdx.x * THREADS + threadIdx.x, d = s.d;
 
     if (at >= s.B * d)
         return;
     const struct sru_cuda_unit k = sru_cuda_unit_of(s, at / d, at % d);
     const places<A> p = places_of(s, k.b, k.j);
-    struct sru_cuda_sums sum = { p.c[(s.T - 1) * d], 0, 0, 0, 0, 0 };
+    struct sru_cuda_sums sum = { 0, 0, 0, 0, 0 };
+    float c[segment + 1], f[segment];   /* c[i] before the segment's position i */
 
-#pragma unroll 4
-    for (size_t t = s.T; t-- > 0;) {
-        const float before = t > 0 ? p.c[(t - 1) * d] : s.c0[at];
-        const struct sru_cuda_outputs out = sru_cuda_step_back(k, s.scale, read(s, p, t), sru_load(p.dh + t * d), before, &sum);
+    for (size_t n = sru_cuda_segments(s.T, sizeof(A)); n-- > 0;) {
+        const size_t first = n * segment, count = min(segment, s.T - first);
 
-        sru_store(p.dx + t * d, out.dx);
-        sru_store(p.u + t * 3 * d, out.du0);
-        sru_store(p.u + t * 3 * d + d, out.du1);
-        sru_store(p.u + t * 3 * d + 2 * d, out.du2);
+        c[0] = p.states[n * d];
+        for (size_t i = 0; i < count; i++) {
+            const sru_cuda_inputs<A> in = read(s, p, first + i);
+
+            f[i] = sru_cuda_forget(k, in, c[i]);
+            c[i + 1] = sru_cuda_state(in, f[i], c[i]);
+        }
+        for (size_t i = count; i-- > 0;)
+            position_back(s, k, p, first + i, f[i], c[i], c[i + 1], &sum);
     }
     float *to = s.sums + k.b * 4 * d + k.j;
     to[0] = sum.vf;
