@@ -40,39 +40,45 @@ template <typename A> __device__ inline struct sru_cuda_unit sru_cuda_unit_of(co
 }
 
 /* To single precision, or as well as bf16 can tell. */
-__device__ inline float sru_cuda_sigmoid(float x, float) { return 1.0f / (1.0f + expf(-x)); }
-__device__ inline float sru_cuda_sigmoid(float x, __nv_bfloat16) { return __fdividef(1.0f, 1.0f + __expf(-x)); }
+template <typename A> __device__ float sru_cuda_sigmoid(float x);
+template <> __device__ inline float sru_cuda_sigmoid<float>(float x) { return 1.0f / (1.0f + expf(-x)); }
+template <> __device__ inline float sru_cuda_sigmoid<__nv_bfloat16>(float x)
+{
+    float power, inverse;
+
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x * -1.44269504f));
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(inverse) : "f"(1.0f + power));
+    return inverse;
+}
 
 /* What a position reads. */
-template <typename A> struct sru_cuda_inputs {
-    A u0, u1, u2, x;
+struct sru_cuda_inputs {
+    float u0, u1, u2, x;
 };
 
-template <typename A> __device__ inline float sru_cuda_forget(const struct sru_cuda_unit &k, const sru_cuda_inputs<A> &in, float c)
+template <typename A> __device__ inline float sru_cuda_forget(const struct sru_cuda_unit &k, float u1, float c)
 {
-    return sru_cuda_sigmoid(fmaf(k.vf, c, sru_load(&in.u1) + k.bf), A());
+    return sru_cuda_sigmoid<A>(fmaf(k.vf, c, u1 + k.bf));
 }
 
-template <typename A> __device__ inline float sru_cuda_reset(const struct sru_cuda_unit &k, const sru_cuda_inputs<A> &in, float c)
+template <typename A> __device__ inline float sru_cuda_reset(const struct sru_cuda_unit &k, float u2, float c)
 {
-    return sru_cuda_sigmoid(fmaf(k.vr, c, sru_load(&in.u2) + k.br), A());
+    return sru_cuda_sigmoid<A>(fmaf(k.vr, c, u2 + k.br));
 }
 
-/* c[t] from c[t-1] and f. */
-template <typename A> __device__ inline float sru_cuda_state(const sru_cuda_inputs<A> &in, float f, float c)
+/* c[t] from f, U0 and c[t-1]. */
+__device__ inline float sru_cuda_state(float f, float u0, float c)
 {
-    const float u0 = sru_load(&in.u0);
-
     return fmaf(f, c - u0, u0);
 }
 
 /* c[t] from c[t-1], and h[t]. */
-template <typename A> __device__ inline float sru_cuda_step(const struct sru_cuda_unit &k, float scale, const sru_cuda_inputs<A> &in,
+template <typename A> __device__ inline float sru_cuda_step(const struct sru_cuda_unit &k, float scale, const struct sru_cuda_inputs &in,
                                                             float c, float *h)
 {
-    const float skip = sru_load(&in.x) * scale, r = sru_cuda_reset(k, in, c);
+    const float skip = in.x * scale, r = sru_cuda_reset<A>(k, in.u2, c);
 
-    c = sru_cuda_state(in, sru_cuda_forget(k, in, c), c);
+    c = sru_cuda_state(sru_cuda_forget<A>(k, in.u1, c), in.u0, c);
     *h = fmaf(k.m * r, c - skip, skip);
     return c;
 }
@@ -89,12 +95,12 @@ struct sru_cuda_outputs {
 
 /* From f, c[t-1] and c[t]; see model.md. */
 template <typename A> __device__ inline struct sru_cuda_outputs sru_cuda_step_back(const struct sru_cuda_unit &k, float scale,
-    const sru_cuda_inputs<A> &in, float dh, float f, float before, float c, struct sru_cuda_sums *sum)
+    const struct sru_cuda_inputs &in, float dh, float f, float before, float c, struct sru_cuda_sums *sum)
 {
-    const float u0 = sru_load(&in.u0), r = sru_cuda_reset(k, in, before);
+    const float r = sru_cuda_reset<A>(k, in.u2, before);
     const float gr = k.m * dh * r, dc = sum->dc + gr, dcf = dc * f;
-    const float above = c - sru_load(&in.x) * scale;
-    const float dr = gr * above * (1.0f - r), df = dcf * ((1.0f - f) * (before - u0));
+    const float above = c - in.x * scale;
+    const float dr = gr * above * (1.0f - r), df = dcf * ((1.0f - f) * (before - in.u0));
 
     sum->vf = fmaf(df, before, sum->vf);
     sum->vr = fmaf(dr, before, sum->vr);

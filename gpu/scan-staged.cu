@@ -1,253 +1,301 @@
 /*
- * The recurrence with its inputs brought ahead into shared memory, 16 bytes at a time: a block takes some units of a stream, and
- * several stages of positions are under way while one is computed.
+ * The recurrence with its inputs brought ahead into shared memory, 16 bytes at a time: a block is a warp with some units of a stream,
+ * and several stages of positions are under way while one is computed.  A thread takes four bytes of a row: a unit in f32, two in
+ * bf16.
  */
 #include <cuda_pipeline.h>
 
 #include "gpu/recur.cuh"
 
-/* Units of a block: few where there would be too few blocks to keep all multiprocessors of a large GPU equally busy. */
-enum { MANY = 64, FEW = 32, DEPTH = 4, BLOCKS = 600 };
+enum { THREADS = 32, DEPTH = 4, PIECE = 16, PIECES = 4 * THREADS / PIECE };   /* pieces of a row */
 
-/* Positions of a stage: as many bytes in either type; going back, a segment. */
-template <typename A> struct stage_of {
-    static constexpr int down = sru_cuda_segment_of(sizeof(A)), up = 2 * down;
+template <typename A> struct by {
+    static constexpr int units = 4 / sizeof(A), columns = THREADS * units;   /* of a thread, of a block */
+    static constexpr int positions = sru_cuda_segment_of(sizeof(A));         /* of a stage: a segment */
 };
 
-/* Rows of an array of a block: position t's units from the block's first on. */
-template <typename X> struct strip {
-    const X *p;
-    size_t stride;
-};
-
-/* Copy the block's units of position t, of which `width` exist. */
-template <typename X> __device__ static void fetch(const strip<X> &from, size_t t, size_t width, X *to, int piece)
+/* A thread's units of a row. */
+template <typename A> __device__ static void read(const A *p, float (&x)[by<A>::units]);
+template <> __device__ void read(const float *p, float (&x)[1])
 {
-    constexpr int each = 16 / sizeof(X);
-    const size_t at = piece * each;
+    x[0] = *p;
+}
+template <> __device__ void read(const __nv_bfloat16 *p, float (&x)[2])
+{
+    const uint32_t pair = *(const uint32_t *)p;
 
-    if (at < width)
-        __pipeline_memcpy_async(to + at, from.p + t * from.stride + at, 16);
+    x[0] = __uint_as_float(pair << 16);
+    x[1] = __uint_as_float(pair & 0xffff0000u);
+}
+
+__device__ static void write(float *p, const float (&x)[1])
+{
+    *p = x[0];
+}
+__device__ static void write(__nv_bfloat16 *p, const float (&x)[2])
+{
+    *(__nv_bfloat162 *)p = __floats2bfloat162_rn(x[0], x[1]);
+}
+
+/* ---- Bringing stages ---------------------------------------------------------------------------------- */
+
+/* Rows of arrays, position by position, of a block's columns. */
+template <typename A, int arrays> struct stage {
+    A row[by<A>::positions][arrays][by<A>::columns];
+};
+
+/* What a thread copies: the same piece of every fourth row, from its first on. */
+template <typename A, int arrays> struct share {
+    const A *from[arrays];
+    unsigned stride[arrays];    /* elements between positions */
+    unsigned row, at;           /* the first row, and where the piece is in it */
+    unsigned rows;              /* of all positions, from the first row on; 0 where no such columns exist */
+};
+
+template <typename A, int arrays> __device__ static struct share<A, arrays> share_of(size_t T, size_t width)
+{
+    struct share<A, arrays> my;
+
+    my.row = threadIdx.x / PIECES;
+    my.at = threadIdx.x % PIECES * (PIECE / sizeof(A));
+    my.rows = my.at < width && my.row < T ? (unsigned)T - my.row : 0;
+    return my;
+}
+
+template <typename A, int arrays> __device__ static void fetch(const struct share<A, arrays> &my, unsigned n, struct stage<A, arrays> *to)
+{
+    constexpr unsigned step = THREADS / PIECES, positions = by<A>::positions;
+
+#pragma unroll
+    for (unsigned i = 0; i < positions; i += step)
+        if (n * positions + i < my.rows)
+#pragma unroll
+            for (int array = 0; array < arrays; array++)
+                __pipeline_memcpy_async(&to->row[my.row + i][array][my.at],
+                                        my.from[array] + (size_t)(n * positions + my.row + i) * my.stride[array], PIECE);
 }
 
 /* ---- Forward -------------------------------------------------------------------------------------- */
 
-template <typename A, int units> struct up_row {
-    A in[4][units];             /* U0, U1, U2, x */
-};
-
-/* Stage n, from position n*up on. */
-template <typename A, int units> __device__ static void fetch_up(const strip<A> in[4], size_t T, size_t n, size_t width,
-                                                                 up_row<A, units> *rows)
-{
-    constexpr int up = stage_of<A>::up, pieces = units * sizeof(A) / 16;
-
-#pragma unroll
-    for (int array = 0; array < 4; array++)
-#pragma unroll
-        for (int i = threadIdx.x; i < up * pieces; i += units)
-            if (n * up + i / pieces < T)
-                fetch(in[array], n * up + i / pieces, width, rows[i / pieces].in[array], i % pieces);
-    __pipeline_commit();
-}
-
-/* A unit's outputs: where they go at position 0, and whether the thread has a unit. */
+/* A thread's outputs at position 0. */
 template <typename A> struct up_places {
     float *states;              /* or NULL */
     A *h;
-    bool mine;
 };
 
-/* Positions t to t + up - 1; where not `full`, those below T.  Without branches the positions' work can overlap. */
-template <typename A, int units, bool full> __device__ static float stage_up(const sru_cuda_scan<A> &s, const struct sru_cuda_unit &k,
-                                                                             const up_row<A, units> *rows, size_t t,
-                                                                             const up_places<A> &to, float c)
+/* Positions t to t + count - 1: all of a stage where `full`.  Without branches the positions' work can overlap. */
+template <typename A, bool full> __device__ static void up(const sru_cuda_scan<A> &s, const struct sru_cuda_unit (&k)[by<A>::units],
+                                                           const struct stage<A, 4> &in, unsigned t, unsigned count,
+                                                           const up_places<A> &to, float (&c)[by<A>::units])
 {
-    const int me = threadIdx.x;
+    constexpr int units = by<A>::units;
+    const unsigned d = (unsigned)s.d;
 
+    if (to.states)
 #pragma unroll
-    for (int i = 0; i < stage_of<A>::up; i++) {
-        const up_row<A, units> &row = rows[i];
-        float h;
+        for (int e = 0; e < units; e++)
+            to.states[(size_t)(t / by<A>::positions) * d + e] = c[e];
+#pragma unroll
+    for (unsigned i = 0; i < by<A>::positions; i++) {
+        float u0[units], u1[units], u2[units], x[units], h[units];
 
-        if (!full && t + i >= s.T)
+        if (!full && i >= count)
             break;
-        if (i % stage_of<A>::down == 0 && to.states && to.mine)
-            to.states[(t + i) / stage_of<A>::down * s.d] = c;
-        c = sru_cuda_step(k, s.scale, sru_cuda_inputs<A>{ row.in[0][me], row.in[1][me], row.in[2][me], row.in[3][me] }, c, &h);
-        if (to.mine)
-            sru_store(to.h + (t + i) * s.d, h);
+        read(&in.row[i][0][threadIdx.x * units], u0);
+        read(&in.row[i][1][threadIdx.x * units], u1);
+        read(&in.row[i][2][threadIdx.x * units], u2);
+        read(&in.row[i][3][threadIdx.x * units], x);
+#pragma unroll
+        for (int e = 0; e < units; e++)
+            c[e] = sru_cuda_step<A>(k[e], s.scale, sru_cuda_inputs{ u0[e], u1[e], u2[e], x[e] }, c[e], &h[e]);
+        write(to.h + (size_t)(t + i) * d, h);
     }
-    return c;
 }
 
-template <typename A, int units> __global__ static void __launch_bounds__(units) scan(sru_cuda_scan<A> s)
+template <typename A> __global__ static void __launch_bounds__(THREADS) scan(sru_cuda_scan<A> s)
 {
-    constexpr int up = stage_of<A>::up;
-    __shared__ up_row<A, units> stages[DEPTH][up];
-    const size_t T = s.T, d = s.d, b = blockIdx.y, first = (size_t)blockIdx.x * units, width = min((size_t)units, d - first);
-    const size_t j = first + (threadIdx.x < width ? threadIdx.x : 0), count = (T + up - 1) / up;
-    const A *u = s.u + b * T * 3 * d + first;
-    const strip<A> in[4] = { { u, 3 * d }, { u + d, 3 * d }, { u + 2 * d, 3 * d }, { s.x.p + b * s.x.stride + first, d } };
-    const struct sru_cuda_unit k = sru_cuda_unit_of(s, b, j);
-    const up_places<A> to = { s.states ? s.states + b * sru_cuda_segments(T, sizeof(A)) * d + j : nullptr, s.h.p + b * s.h.stride + j, threadIdx.x < width };
-    float c = s.c0[b * d + j];
+    constexpr unsigned units = by<A>::units, positions = by<A>::positions;
+    __shared__ struct stage<A, 4> stages[DEPTH];
+    const size_t d = s.d, b = blockIdx.y, first = (size_t)blockIdx.x * by<A>::columns, j = first + threadIdx.x * units;
+    const unsigned T = (unsigned)s.T, count = (T + positions - 1) / positions;
+    struct share<A, 4> my = share_of<A, 4>(T, d - first);
+    struct sru_cuda_unit k[units];
+    float c[units];
 
-    for (int n = 0; n < DEPTH - 1; n++)
-        fetch_up(in, T, n, width, stages[n]);
-    for (size_t n = 0; n < count; n++) {
-        fetch_up(in, T, n + DEPTH - 1, width, stages[(n + DEPTH - 1) % DEPTH]);
-        __pipeline_wait_prior(DEPTH - 1);
-        __syncthreads();
-        if ((n + 1) * up <= T)
-            c = stage_up<A, units, true>(s, k, stages[n % DEPTH], n * up, to, c);
-        else
-            c = stage_up<A, units, false>(s, k, stages[n % DEPTH], n * up, to, c);
-        __syncthreads();
+    for (int array = 0; array < 4; array++) {
+        my.from[array] = (array < 3 ? s.u + (b * T * 3 + array) * d : s.x.p + b * s.x.stride) + first + my.at;
+        my.stride[array] = (unsigned)(array < 3 ? 3 * d : d);
     }
-    if (to.mine)
-        s.c1[b * d + j] = c;
+    for (unsigned n = 0; n < DEPTH - 1; n++) {
+        fetch(my, n, &stages[n]);
+        __pipeline_commit();
+    }
+    const bool mine = j < d;
+    for (unsigned e = 0; e < units; e++) {
+        k[e] = sru_cuda_unit_of(s, b, mine ? j + e : 0);
+        c[e] = s.c0[b * d + (mine ? j + e : 0)];
+    }
+    const up_places<A> to = { s.states ? s.states + b * count * d + j : nullptr, s.h.p + b * s.h.stride + j };
+    for (unsigned n = 0; n < count; n++) {
+        fetch(my, n + DEPTH - 1, &stages[(n + DEPTH - 1) % DEPTH]);
+        __pipeline_commit();
+        __pipeline_wait_prior(DEPTH - 1);
+        __syncwarp();
+        if (mine) {
+            if ((n + 1) * positions <= T)
+                up<A, true>(s, k, stages[n % DEPTH], n * positions, positions, to, c);
+            else
+                up<A, false>(s, k, stages[n % DEPTH], n * positions, T - n * positions, to, c);
+        }
+        __syncwarp();
+    }
+    for (unsigned e = 0; mine && e < units; e++)
+        s.c1[b * d + j + e] = c[e];
 }
 
 /* ---- Backward ------------------------------------------------------------------------------------- */
 
-template <typename A, int units> struct down_stage {
-    float before[units];        /* the state before the segment */
-    A in[stage_of<A>::down][5][units];  /* U0, U1, U2, x, dh */
-};
-
-/* Where a block's segments come from. */
-template <typename A> struct down_sources {
-    strip<A> in[5];
-    strip<float> states;
-    size_t T, width;
-};
-
-/* Segment n, if there is one: they are asked for from the last to the first. */
-template <typename A, int units> __device__ static void fetch_down(const down_sources<A> &from, size_t n, down_stage<A, units> *to)
-{
-    constexpr int down = stage_of<A>::down, pieces = units * sizeof(A) / 16, c_pieces = units * sizeof(float) / 16;
-
-    if (n < sru_cuda_segments(from.T, sizeof(A))) {
-#pragma unroll
-        for (int array = 0; array < 5; array++)
-#pragma unroll
-            for (int i = threadIdx.x; i < down * pieces; i += units)
-                if (n * down + i / pieces < from.T)
-                    fetch(from.in[array], n * down + i / pieces, from.width, to->in[i / pieces][array], i % pieces);
-        if (threadIdx.x < c_pieces)
-            fetch(from.states, n, from.width, to->before, threadIdx.x);
-    }
-    __pipeline_commit();
-}
-
-/* A unit's outputs at position 0. */
+/* A thread's outputs at position 0. */
 template <typename A> struct down_places {
     A *dx, *du;
-    bool mine;
 };
 
 /* The `count` positions of a segment from t on, all of them where `full`: their states, then their gradients. */
-template <typename A, int units, bool full> __device__ static void segment_down(const sru_cuda_scan<A> &s, const struct sru_cuda_unit &k,
-    const down_stage<A, units> &stage, size_t t, int count, const down_places<A> &to, struct sru_cuda_sums *sum)
+template <typename A, bool full> __device__ static void down(const sru_cuda_scan<A> &s, const struct sru_cuda_unit (&k)[by<A>::units],
+                                                             const struct stage<A, 5> &in, const float (&before)[by<A>::units], unsigned t,
+                                                             unsigned count, const down_places<A> &to,
+                                                             struct sru_cuda_sums (&sum)[by<A>::units])
 {
-    constexpr int down = stage_of<A>::down;
-    const size_t d = s.d;
-    const int me = threadIdx.x;
-    float c[down + 1], f[down];
+    constexpr int units = by<A>::units, positions = by<A>::positions;
+    const unsigned d = (unsigned)s.d, me = threadIdx.x * units;
+    float c[positions + 1][units], f[positions][units];   /* c[i] before position i */
 
-    c[0] = stage.before[me];
 #pragma unroll
-    for (int i = 0; i < down; i++) {
-        if (!full && i >= count)
-            continue;
-        const sru_cuda_inputs<A> in = { stage.in[i][0][me], stage.in[i][1][me], A(), A() };
+    for (int e = 0; e < units; e++)
+        c[0][e] = before[e];
+#pragma unroll
+    for (int i = 0; i < positions; i++) {
+        float u0[units], u1[units];
 
-        f[i] = sru_cuda_forget(k, in, c[i]);
-        c[i + 1] = sru_cuda_state(in, f[i], c[i]);
+        if (!full && i >= (int)count)
+            continue;
+        read(&in.row[i][0][me], u0);
+        read(&in.row[i][1][me], u1);
+#pragma unroll
+        for (int e = 0; e < units; e++) {
+            f[i][e] = sru_cuda_forget<A>(k[e], u1[e], c[i][e]);
+            c[i + 1][e] = sru_cuda_state(f[i][e], u0[e], c[i][e]);
+        }
     }
 #pragma unroll
-    for (int i = down - 1; i >= 0; i--) {
-        if (!full && i >= count)
-            continue;
-        const A *row = &stage.in[i][0][me];
-        const sru_cuda_inputs<A> in = { row[0], row[units], row[2 * units], row[3 * units] };
-        const struct sru_cuda_outputs out = sru_cuda_step_back(k, s.scale, in, sru_load(row + 4 * units), f[i], c[i], c[i + 1], sum);
+    for (int i = positions - 1; i >= 0; i--) {
+        float u0[units], u2[units], x[units], dh[units], dx[units], du[3][units];
 
-        if (to.mine) {
-            sru_store(to.dx + (t + i) * d, out.dx);
-            sru_store(to.du + (t + i) * 3 * d, out.du0);
-            sru_store(to.du + (t + i) * 3 * d + d, out.du1);
-            sru_store(to.du + (t + i) * 3 * d + 2 * d, out.du2);
+        if (!full && i >= (int)count)
+            continue;
+        read(&in.row[i][0][me], u0);
+        read(&in.row[i][2][me], u2);
+        read(&in.row[i][3][me], x);
+        read(&in.row[i][4][me], dh);
+#pragma unroll
+        for (int e = 0; e < units; e++) {
+            const struct sru_cuda_outputs out = sru_cuda_step_back<A>(k[e], s.scale, sru_cuda_inputs{ u0[e], 0, u2[e], x[e] }, dh[e],
+                                                                      f[i][e], c[i][e], c[i + 1][e], &sum[e]);
+
+            dx[e] = out.dx;
+            du[0][e] = out.du0;
+            du[1][e] = out.du1;
+            du[2][e] = out.du2;
         }
+        write(to.dx + (size_t)(t + i) * d, dx);
+        for (unsigned plane = 0; plane < 3; plane++)
+            write(to.du + (size_t)((t + i) * 3 + plane) * d, du[plane]);
     }
 }
 
-template <typename A, int units> __global__ static void __launch_bounds__(units) scan_back(sru_cuda_scan<A> s)
+template <typename A> __global__ static void __launch_bounds__(THREADS) scan_back(sru_cuda_scan<A> s)
 {
-    constexpr int down = stage_of<A>::down;
-    __shared__ down_stage<A, units> stages[DEPTH];
-    const size_t T = s.T, d = s.d, b = blockIdx.y, first = (size_t)blockIdx.x * units, width = min((size_t)units, d - first);
-    const size_t j = first + (threadIdx.x < width ? threadIdx.x : 0), segments = sru_cuda_segments(T, sizeof(A));
-    A *u = s.u + b * T * 3 * d + first;
-    const down_sources<A> from = { { { u, 3 * d }, { u + d, 3 * d }, { u + 2 * d, 3 * d }, { s.x.p + b * s.x.stride + first, d },
-                                     { s.dh.p + b * s.dh.stride + first, d } },
-                                   { s.states + b * segments * d + first, d }, T, width };
-    const struct sru_cuda_unit k = sru_cuda_unit_of(s, b, j);
-    const down_places<A> to = { s.dx.p + b * s.dx.stride + j, s.u + b * T * 3 * d + j, threadIdx.x < width };
-    struct sru_cuda_sums sum = { 0, 0, 0, 0, 0 };
+    constexpr unsigned units = by<A>::units, positions = by<A>::positions;
+    __shared__ struct stage<A, 5> stages[DEPTH];
+    const size_t d = s.d, b = blockIdx.y, first = (size_t)blockIdx.x * by<A>::columns, j = first + threadIdx.x * units;
+    const unsigned T = (unsigned)s.T, count = (T + positions - 1) / positions;
+    struct share<A, 5> my = share_of<A, 5>(T, d - first);
+    struct sru_cuda_unit k[units];
+    struct sru_cuda_sums sum[units] = {};
 
-    for (size_t n = 1; n < DEPTH; n++)
-        fetch_down(from, segments - n, &stages[n - 1]);
-    for (size_t n = 0; n < segments; n++) {
-        const size_t now = segments - 1 - n;
+    for (int array = 0; array < 5; array++) {
+        const rows_of<A> &rows = array == 3 ? s.x : s.dh;
 
-        fetch_down(from, segments - n - DEPTH, &stages[(n + DEPTH - 1) % DEPTH]);
-        __pipeline_wait_prior(DEPTH - 1);
-        __syncthreads();
-        if ((now + 1) * down <= T)
-            segment_down<A, units, true>(s, k, stages[n % DEPTH], now * down, down, to, &sum);
-        else
-            segment_down<A, units, false>(s, k, stages[n % DEPTH], now * down, (int)(T - now * down), to, &sum);
-        __syncthreads();
+        my.from[array] = (array < 3 ? s.u + (b * T * 3 + array) * d : rows.p + b * rows.stride) + first + my.at;
+        my.stride[array] = (unsigned)(array < 3 ? 3 * d : d);
     }
-    if (!to.mine)
-        return;
-    float *out = s.sums + b * 4 * d + j;
-    out[0] = sum.vf;
-    out[d] = sum.vr;
-    out[2 * d] = sum.bf;
-    out[3 * d] = sum.br;
+    for (unsigned n = 1; n < DEPTH; n++) {
+        if (n <= count)
+            fetch(my, count - n, &stages[n - 1]);
+        __pipeline_commit();
+    }
+    const bool mine = j < d;
+    for (unsigned e = 0; e < units; e++)
+        k[e] = sru_cuda_unit_of(s, b, mine ? j + e : 0);
+    const down_places<A> to = { s.dx.p + b * s.dx.stride + j, s.u + b * T * 3 * d + j };
+    const float *states = s.states + b * count * d + (mine ? j : 0);
+    float next[units], before[units];
+
+    for (unsigned e = 0; e < units; e++)
+        next[e] = states[(size_t)(count - 1) * d + e];
+    for (unsigned n = 0; n < count; n++) {
+        const unsigned now = count - 1 - n, t = now * positions;
+
+        if (n + DEPTH <= count)
+            fetch(my, count - n - DEPTH, &stages[(n + DEPTH - 1) % DEPTH]);
+        __pipeline_commit();
+        for (unsigned e = 0; e < units; e++) {
+            before[e] = next[e];
+            if (now > 0)
+                next[e] = states[(size_t)(now - 1) * d + e];
+        }
+        __pipeline_wait_prior(DEPTH - 1);
+        __syncwarp();
+        if (mine) {
+            if (t + positions <= T)
+                down<A, true>(s, k, stages[n % DEPTH], before, t, positions, to, sum);
+            else
+                down<A, false>(s, k, stages[n % DEPTH], before, t, T - t, to, sum);
+        }
+        __syncwarp();
+    }
+    for (unsigned e = 0; mine && e < units; e++) {
+        float *out = s.sums + b * 4 * d + j + e;
+
+        out[0] = sum[e].vf;
+        out[d] = sum[e].vr;
+        out[2 * d] = sum[e].bf;
+        out[3 * d] = sum[e].br;
+    }
 }
 
 /* ---- Launching -------------------------------------------------------------------------------------- */
 
 static bool aligned(const void *p, size_t bytes_apart)
 {
-    return ((uintptr_t)p | bytes_apart) % 16 == 0;
-}
-
-template <typename A, int units> static void launch(struct sru_cuda *cuda, const sru_cuda_scan<A> &s, bool back)
-{
-    const dim3 blocks((unsigned)((s.d + units - 1) / units), (unsigned)s.B);
-
-    if (back)
-        scan_back<A, units><<<blocks, units, 0, cuda->stream>>>(s);
-    else
-        scan<A, units><<<blocks, units, 0, cuda->stream>>>(s);
-    sru_cuda_launched(cuda, "recur");
+    return ((uintptr_t)p | bytes_apart) % PIECE == 0;
 }
 
 template <typename A> bool sru_cuda_scan_staged(struct sru_cuda *cuda, const sru_cuda_scan<A> &s, bool back)
 {
-    if (s.d * sizeof(A) % 16 != 0 || !aligned(s.u, 0) || !aligned(s.x.p, s.x.stride * sizeof(A)) || s.B > 65535)
+    const dim3 blocks((unsigned)((s.d + by<A>::columns - 1) / by<A>::columns), (unsigned)s.B);
+
+    if (s.d * sizeof(A) % PIECE != 0 || !aligned(s.u, 0) || !aligned(s.x.p, s.x.stride * sizeof(A)) || s.B > 65535)
         return false;
-    if (back && (!aligned(s.dh.p, s.dh.stride * sizeof(A)) || !aligned(s.states, 0)))
+    if (!aligned(s.h.p, s.h.stride * sizeof(A)) || (s.T + 1) * s.d > UINT32_MAX / 3)
         return false;
-    if (s.B * s.d / MANY < BLOCKS)
-        launch<A, FEW>(cuda, s, back);
+    if (back && (!aligned(s.dh.p, s.dh.stride * sizeof(A)) || !aligned(s.dx.p, s.dx.stride * sizeof(A))))
+        return false;
+    if (back)
+        scan_back<A><<<blocks, THREADS, 0, cuda->stream>>>(s);
     else
-        launch<A, MANY>(cuda, s, back);
+        scan<A><<<blocks, THREADS, 0, cuda->stream>>>(s);
+    sru_cuda_launched(cuda, "recur");
     return true;
 }
 

@@ -16,11 +16,11 @@ template <typename A> __device__ static places<A> places_of(const sru_cuda_scan<
              s.dh.p + b * s.dh.stride + j, s.states ? s.states + b * sru_cuda_segments(s.T, sizeof(A)) * s.d + j : nullptr };
 }
 
-template <typename A> __device__ static sru_cuda_inputs<A> read(const sru_cuda_scan<A> &s, const places<A> &p, size_t t)
+template <typename A> __device__ static struct sru_cuda_inputs read(const sru_cuda_scan<A> &s, const places<A> &p, size_t t)
 {
     const A *u = p.u + t * 3 * s.d;
 
-    return { u[0], u[s.d], u[2 * s.d], p.x[t * s.d] };
+    return { sru_load(u), sru_load(u + s.d), sru_load(u + 2 * s.d), sru_load(p.x + t * s.d) };
 }
 
 template <typename A> __global__ static void __launch_bounds__(THREADS) scan(sru_cuda_scan<A> s)
@@ -38,7 +38,7 @@ template <typename A> __global__ static void __launch_bounds__(THREADS) scan(sru
     for (size_t t = 0; t < s.T; t++) {
         if (p.states && t % segment == 0)
             p.states[t / segment * s.d] = c;
-        c = sru_cuda_step(k, s.scale, read(s, p, t), c, &h);
+        c = sru_cuda_step<A>(k, s.scale, read(s, p, t), c, &h);
         sru_store(p.h + t * s.d, h);
     }
     s.c1[at] = c;
@@ -47,7 +47,7 @@ template <typename A> __global__ static void __launch_bounds__(THREADS) scan(sru
 template <typename A> __device__ static void position_back(const sru_cuda_scan<A> &s, const struct sru_cuda_unit &k, const places<A> &p,
                                                            size_t t, float f, float before, float c, struct sru_cuda_sums *sum)
 {
-    const struct sru_cuda_outputs out = sru_cuda_step_back(k, s.scale, read(s, p, t), sru_load(p.dh + t * s.d), f, before, c, sum);
+    const struct sru_cuda_outputs out = sru_cuda_step_back<A>(k, s.scale, read(s, p, t), sru_load(p.dh + t * s.d), f, before, c, sum);
     A *du = p.u + t * 3 * s.d;
 
     sru_store(p.dx + t * s.d, out.dx);
@@ -73,10 +73,10 @@ template <typename A> __global__ static void __launch_bounds__(THREADS) scan_bac
 
         c[0] = p.states[n * d];
         for (size_t i = 0; i < count; i++) {
-            const sru_cuda_inputs<A> in = read(s, p, first + i);
+            const struct sru_cuda_inputs in = read(s, p, first + i);
 
-            f[i] = sru_cuda_forget(k, in, c[i]);
-            c[i + 1] = sru_cuda_state(in, f[i], c[i]);
+            f[i] = sru_cuda_forget<A>(k, in.u1, c[i]);
+            c[i + 1] = sru_cuda_state(f[i], in.u0, c[i]);
         }
         for (size_t i = count; i-- > 0;)
             position_back(s, k, p, first + i, f[i], c[i], c[i + 1], &sum);
