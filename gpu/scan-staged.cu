@@ -276,6 +276,27 @@ template <typename A> __global__ static void __launch_bounds__(THREADS) scan_bac
 
 /* ---- Launching -------------------------------------------------------------------------------------- */
 
+/*
+ * Shared memory to ask for besides, so that a multiprocessor takes no more blocks at a time than spread all of them evenly: blocks
+ * last as long as the segment does, and a few left for the end would leave most of the GPU idle that long.
+ */
+static size_t padding(struct sru_cuda *cuda, const void *kernel, size_t blocks, size_t shared)
+{
+    enum { ASKED = 48 << 10, OWN = 1 << 10, UNIT = 128 };   /* bytes to be had without an attribute; a block's besides */
+    int fit = 1, processors = 1, all = 0;
+
+    sru_cuda_check(cuda, cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, cuda->index), "attributes");
+    sru_cuda_check(cuda, cudaDeviceGetAttribute(&all, cudaDevAttrMaxSharedMemoryPerMultiprocessor, cuda->index), "attributes");
+    if (blocks * (shared + OWN) <= (size_t)processors * all / 2)
+        return 0;
+    sru_cuda_check(cuda, cudaOccupancyMaxActiveBlocksPerMultiprocessor(&fit, kernel, THREADS, 0), "occupancy");
+    const size_t room = (size_t)max(fit, 1) * processors, rounds = (blocks + room - 1) / room;
+    const size_t each = (blocks + rounds * processors - 1) / (rounds * processors);
+    const size_t whole = sru_min(ASKED, all / each / UNIT * UNIT - OWN);
+
+    return whole > shared ? whole - shared : 0;
+}
+
 static bool aligned(const void *p, size_t bytes_apart)
 {
     return ((uintptr_t)p | bytes_apart) % PIECE == 0;
@@ -291,10 +312,11 @@ template <typename A> bool sru_cuda_scan_staged(struct sru_cuda *cuda, const sru
         return false;
     if (back && (!aligned(s.dh.p, s.dh.stride * sizeof(A)) || !aligned(s.dx.p, s.dx.stride * sizeof(A))))
         return false;
+    const size_t n = (size_t)blocks.x * blocks.y;
     if (back)
-        scan_back<A><<<blocks, THREADS, 0, cuda->stream>>>(s);
+        scan_back<A><<<blocks, THREADS, padding(cuda, (const void *)scan_back<A>, n, sizeof(stage<A, 5>[DEPTH])), cuda->stream>>>(s);
     else
-        scan<A><<<blocks, THREADS, 0, cuda->stream>>>(s);
+        scan<A><<<blocks, THREADS, padding(cuda, (const void *)scan<A>, n, sizeof(stage<A, 4>[DEPTH])), cuda->stream>>>(s);
     sru_cuda_launched(cuda, "recur");
     return true;
 }
