@@ -6,10 +6,12 @@
 #include "gpu/norm.cuh"
 
 enum {
-    WARP = SRU_WARP, THREADS = 128, /* of a block; a team is either */
-    MOST_EACH = 4,                  /* groups of a thread */
+    WARP = SRU_WARP, BLOCK = 128, WIDE = 256,   /* threads of a team: several in a block, or the block */
     PROCESSORS = 132,               /* what the backward's grid fills */
 };
+
+/* Threads of a block of teams. */
+__host__ __device__ static constexpr int threads_of(int team) { return team == WARP ? BLOCK : team; }
 
 /* Row n's stream and its place there; of 32 bits, for the division's sake. */
 struct place {
@@ -45,9 +47,9 @@ __device__ static void weights_at(const float *p, size_t g, size_t cols, float (
 
 /* ---- Forward ------------------------------------------------------------------------------------------- */
 
-template <typename A, int team, int each> __global__ static void __launch_bounds__(THREADS) norm_groups(norm_args<A> s)
+template <typename A, int team, int each> __global__ static void __launch_bounds__(threads_of(team)) norm_groups(norm_args<A> s)
 {
-    const size_t n = (size_t)blockIdx.x * (THREADS / team) + threadIdx.x / team, cols = s.cols;
+    const size_t n = (size_t)blockIdx.x * (threads_of(team) / team) + threadIdx.x / team, cols = s.cols;
     if (n >= s.N)
         return;
     const struct place at = place_of(n, s.T);
@@ -95,9 +97,9 @@ template <typename A, int team, int each> __global__ static void __launch_bounds
 /* ---- Backward ------------------------------------------------------------------------------------------ */
 
 /* Blocks that a processor can hold at once, by the registers that they take. */
-static constexpr int resident(size_t bytes, int each)
+static constexpr int resident(size_t bytes, int threads, int each)
 {
-    return bytes == 2 ? each < 3 ? 4 : each == 3 ? 3 : 2 : each == 1 ? 4 : each == 2 ? 3 : 2;
+    return threads == WIDE ? 1 : bytes == 2 ? each < 3 ? 4 : each == 3 ? 3 : 2 : each == 1 ? 4 : each == 2 ? 3 : 2;
 }
 
 /*
@@ -178,9 +180,9 @@ template <int team, int each> __device__ static void add_to(float *p, size_t col
 
 /* A block's row of sums: its teams', one after the other. */
 template <typename A, bool joined, int team, int each>
-__global__ static void __launch_bounds__(THREADS, resident(sizeof(A), each)) norm_back_groups(norm_args<A> s, size_t stride, float *sums)
+__global__ static void __launch_bounds__(threads_of(team), resident(sizeof(A), threads_of(team), each)) norm_back_groups(norm_args<A> s, size_t stride, float *sums)
 {
-    constexpr int teams = THREADS / team;
+    constexpr int teams = threads_of(team) / team;
     __shared__ alignas(16) float both[teams > 1 ? 2 * each * team * SRU_GROUP : 1];
     float dgamma[each][SRU_GROUP] = {}, dbeta[each][SRU_GROUP] = {}, dalpha = 0, *out = sums + blockIdx.x * stride;
     float *all = teams > 1 ? both : out;
@@ -197,34 +199,33 @@ __global__ static void __launch_bounds__(THREADS, resident(sizeof(A), each)) nor
         }
         __syncthreads();
     }
-    for (size_t j = threadIdx.x; teams > 1 && j < 2 * s.cols; j += THREADS)
+    for (size_t j = threadIdx.x; teams > 1 && j < 2 * s.cols; j += threads_of(team))
         out[j] = both[j];
 }
 
 /* ---- Launching ------------------------------------------------------------------------------------------ */
 
-/* Where cols' kernels stand in a table: teams of a warp with 1 to 4 groups a thread, and of a block with 2 to 4. */
-static size_t which(size_t cols)
-{
-    const size_t most = (size_t)WARP * MOST_EACH * SRU_GROUP;   /* columns of a warp */
+/* The kernels, in a table: teams' threads, and a thread's groups.  A row goes to the first that holds it. */
+static const struct kind {
+    int team, each;
+} kinds[] = { { WARP, 1 }, { WARP, 2 }, { WARP, 3 }, { WARP, 4 }, { BLOCK, 2 }, { BLOCK, 3 }, { BLOCK, 4 }, { WIDE, 3 }, { WIDE, 4 } };
 
-    return cols <= most ? (cols - 1) / ((size_t)WARP * SRU_GROUP) : MOST_EACH + (cols - 1) / most - 1;
-}
+static const size_t KINDS = sizeof kinds / sizeof *kinds;
 
-static size_t teams_of(size_t i)
+/* KINDS where none does. */
+static size_t kind_of(size_t cols)
 {
-    return i < MOST_EACH ? THREADS / WARP : 1;
-}
+    size_t i = 0;
 
-static int each_of(size_t i)
-{
-    return (int)(i < MOST_EACH ? i + 1 : i - MOST_EACH + 2);
+    while (i < KINDS && (size_t)kinds[i].team * kinds[i].each * SRU_GROUP < cols)
+        i++;
+    return i;
 }
 
 /* Rows that the kernels take; a given mask is not made of words. */
 template <typename A> static bool in_groups(const norm_args<A> &s)
 {
-    return s.cols % SRU_GROUP == 0 && s.cols <= (size_t)THREADS * MOST_EACH * SRU_GROUP && s.N <= UINT32_MAX && s.gamma && !s.mask.given
+    return s.cols % SRU_GROUP == 0 && kind_of(s.cols) < KINDS && s.N <= UINT32_MAX && s.gamma && !s.mask.given
         && ((uintptr_t)s.gamma | (uintptr_t)s.beta) % sizeof(float4) == 0 && (uintptr_t)s.stats % sizeof(float2) == 0
         && sru_in_fours(s.a) && sru_in_fours(s.r) && sru_in_fours(s.y) && sru_in_fours(s.dy) && sru_in_fours(s.da) && sru_in_fours(s.dr);
 }
@@ -233,14 +234,15 @@ template <typename A> bool sru_cuda_norm_groups(struct sru_cuda *cuda, const nor
 {
     static void (*const kernels[])(norm_args<A>) = {
         norm_groups<A, WARP, 1>, norm_groups<A, WARP, 2>, norm_groups<A, WARP, 3>, norm_groups<A, WARP, 4>,
-        norm_groups<A, THREADS, 2>, norm_groups<A, THREADS, 3>, norm_groups<A, THREADS, 4>,
+        norm_groups<A, BLOCK, 2>, norm_groups<A, BLOCK, 3>, norm_groups<A, BLOCK, 4>, norm_groups<A, WIDE, 3>, norm_groups<A, WIDE, 4>,
     };
 
     if (!in_groups(s))
         return false;
-    const size_t i = which(s.cols), teams = teams_of(i);
+    const size_t i = kind_of(s.cols);
+    const int threads = threads_of(kinds[i].team), teams = threads / kinds[i].team;
 
-    kernels[i]<<<(unsigned)((s.N + teams - 1) / teams), THREADS, 0, cuda->stream>>>(s);
+    kernels[i]<<<(unsigned)((s.N + teams - 1) / teams), threads, 0, cuda->stream>>>(s);
     sru_cuda_launched(cuda, "norm");
     return true;
 }
@@ -249,8 +251,8 @@ template <typename A, bool joined> static auto back_kernel(size_t i)
 {
     static void (*const kernels[])(norm_args<A>, size_t, float *) = {
         norm_back_groups<A, joined, WARP, 1>, norm_back_groups<A, joined, WARP, 2>, norm_back_groups<A, joined, WARP, 3>,
-        norm_back_groups<A, joined, WARP, 4>, norm_back_groups<A, joined, THREADS, 2>, norm_back_groups<A, joined, THREADS, 3>,
-        norm_back_groups<A, joined, THREADS, 4>,
+        norm_back_groups<A, joined, WARP, 4>, norm_back_groups<A, joined, BLOCK, 2>, norm_back_groups<A, joined, BLOCK, 3>,
+        norm_back_groups<A, joined, BLOCK, 4>, norm_back_groups<A, joined, WIDE, 3>, norm_back_groups<A, joined, WIDE, 4>,
     };
 
     return kernels[i];
@@ -260,13 +262,14 @@ template <typename A> size_t sru_cuda_norm_back_groups(struct sru_cuda *cuda, co
 {
     if (!in_groups(s))
         return 0;
-    const size_t i = which(s.cols), teams = teams_of(i);
-    const size_t blocks = sru_min((s.N + teams - 1) / teams, PROCESSORS * resident(sizeof(A), each_of(i)));
+    const size_t i = kind_of(s.cols);
+    const int threads = threads_of(kinds[i].team), teams = threads / kinds[i].team;
+    const size_t blocks = sru_min((s.N + teams - 1) / teams, PROCESSORS * resident(sizeof(A), threads, kinds[i].each));
     const auto kernel = s.a.p ? back_kernel<A, true>(i) : back_kernel<A, false>(i);
 
-    static_assert(PROCESSORS * resident(2, 1) <= SRU_NORM_SUMS);
+    static_assert(PROCESSORS * resident(2, BLOCK, 1) <= SRU_NORM_SUMS);
     *stride = 2 * s.cols + 4;   /* a multiple of four: read and written by fours */
-    kernel<<<(unsigned)blocks, THREADS, 0, cuda->stream>>>(s, *stride, sums);
+    kernel<<<(unsigned)blocks, threads, 0, cuda->stream>>>(s, *stride, sums);
     sru_cuda_launched(cuda, "norm_back");
     return blocks;
 }

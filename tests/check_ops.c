@@ -356,6 +356,7 @@ START_TEST(large_predictions)
     if (!dev)
         return;
     large_predict(dev, 3, 2, 20011);    /* a row takes several passes of a GPU's block of threads */
+    large_predict(dev, 70, 2, 1101);    /* several strips of rows */
     large_predict(dev, 8200, 2, 3);     /* and rows several blocks */
     close_kernels(dev);
 }
@@ -376,6 +377,7 @@ START_TEST(prediction)
     one_predict(dev, 2, 2, 8, 300, 0.3f, 8);
     one_predict(dev, 1, 2, 8, 600, 0, 0);
     one_predict(dev, 1, 2, 3, 1030, 0.3f, 0);
+    one_predict(dev, 1, 2, 3, 1032, 0, 0);
     close_kernels(dev);
 }
 END_TEST
