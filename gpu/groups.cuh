@@ -54,6 +54,14 @@ template <typename A> __device__ inline void sru_read_group(const A *p, size_t g
         x[i] = sru_element(four, i);
 }
 
+template <typename A> __device__ inline void sru_write_group(A *p, size_t g, size_t cols, const float (&x)[SRU_GROUP])
+{
+    if (g >= cols / SRU_GROUP)
+        return;
+    sru_write_four(p + 4 * g, x);
+    sru_write_four(p + cols / 2 + 4 * g, x + 4);
+}
+
 /* The random words of a group, and with them the factor of its element i; both for masks that are on and not given. */
 __device__ inline void sru_group_words(const struct sru_cuda_mask &m, size_t row, size_t g, size_t cols, uint32_t c[4])
 {
@@ -81,6 +89,21 @@ __device__ inline void sru_mask_group(const struct sru_cuda_mask &m, size_t row,
     sru_group_words(m, row, g, cols, words);
     for (int i = 0; i < SRU_GROUP; i++)
         x[i] *= sru_group_factor(m, words, i);
+}
+
+/* to (=) or, with add, (+=) mask * from, of group g of row n. */
+template <typename A> __device__ inline void sru_move_group(const struct sru_cuda_mask &m, size_t n, size_t g, size_t cols, const A *from,
+                                                            A *to, bool add)
+{
+    float x[SRU_GROUP], before[SRU_GROUP] = {};
+
+    sru_read_group(from, g, cols, x);
+    if (add)
+        sru_read_group((const A *)to, g, cols, before);
+    sru_mask_group(m, n, g, cols, x);
+    for (int i = 0; i < SRU_GROUP; i++)
+        x[i] += before[i];
+    sru_write_group(to, g, cols, x);
 }
 
 /* Whether every row, of columns in eights, can be read by fours; so can rows that there are not. */
@@ -121,14 +144,6 @@ template <int team, typename A, int each> __device__ inline void sru_read_row(co
 template <typename A> __device__ inline float sru_element(const sru_four<A> (&x)[2], int i)
 {
     return sru_element(x[i / 4], i % 4);
-}
-
-template <typename A> __device__ inline void sru_write_group(A *p, size_t g, size_t cols, const float (&x)[SRU_GROUP])
-{
-    if (g >= cols / SRU_GROUP)
-        return;
-    sru_write_four(p + 4 * g, x);
-    sru_write_four(p + cols / 2 + 4 * g, x + 4);
 }
 
 /* The random words of row n: none decides where the mask is off, since its limit is 0. */

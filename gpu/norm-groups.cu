@@ -203,6 +203,18 @@ __global__ static void __launch_bounds__(threads_of(team), resident(sizeof(A), t
         out[j] = both[j];
 }
 
+/* ---- Masks alone ------------------------------------------------------------------------------------------ */
+
+/* A block a row. */
+template <typename A> __global__ static void mask_groups(norm_args<A> s, rows_of<A> from, rows_of<A> to, bool add)
+{
+    const size_t n = blockIdx.x;
+    const struct place at = place_of(n, s.T);
+
+    for (size_t g = threadIdx.x; g < s.cols / SRU_GROUP; g += blockDim.x)
+        sru_move_group(s.mask, n, g, s.cols, row_at(from, at, s.cols), row_at(to, at, s.cols), add);
+}
+
 /* ---- Launching ------------------------------------------------------------------------------------------ */
 
 /* The kernels, in a table: teams' threads, and a thread's groups.  A row goes to the first that holds it. */
@@ -222,12 +234,28 @@ static size_t kind_of(size_t cols)
     return i;
 }
 
-/* Rows that the kernels take; a given mask is not made of words. */
+/* Rows that can be taken in groups; a given mask is not made of words. */
 template <typename A> static bool in_groups(const norm_args<A> &s)
 {
-    return s.cols % SRU_GROUP == 0 && kind_of(s.cols) < KINDS && s.N <= UINT32_MAX && s.gamma && !s.mask.given
-        && ((uintptr_t)s.gamma | (uintptr_t)s.beta) % sizeof(float4) == 0 && (uintptr_t)s.stats % sizeof(float2) == 0
-        && sru_in_fours(s.a) && sru_in_fours(s.r) && sru_in_fours(s.y) && sru_in_fours(s.dy) && sru_in_fours(s.da) && sru_in_fours(s.dr);
+    return s.cols % SRU_GROUP == 0 && s.N <= UINT32_MAX && !s.mask.given && sru_in_fours(s.a) && sru_in_fours(s.r) && sru_in_fours(s.y)
+        && sru_in_fours(s.dy) && sru_in_fours(s.da) && sru_in_fours(s.dr);
+}
+
+/* And held in registers. */
+template <typename A> static bool are_held(const norm_args<A> &s)
+{
+    return in_groups(s) && s.gamma && kind_of(s.cols) < KINDS && ((uintptr_t)s.gamma | (uintptr_t)s.beta) % sizeof(float4) == 0
+        && (uintptr_t)s.stats % sizeof(float2) == 0;
+}
+
+template <typename A> bool sru_cuda_mask_groups(struct sru_cuda *cuda, const norm_args<A> &s, bool back)
+{
+    if (s.gamma || s.a.p || !in_groups(s))
+        return false;
+    mask_groups<A><<<(unsigned)s.N, sru_threads_for(s.cols / SRU_GROUP, WIDE), 0, cuda->stream>>>(s, back ? s.dy : s.r, back ? s.dr : s.y,
+                                                                                                 back && s.add_dr);
+    sru_cuda_launched(cuda, "norm");
+    return true;
 }
 
 template <typename A> bool sru_cuda_norm_groups(struct sru_cuda *cuda, const norm_args<A> &s)
@@ -237,7 +265,7 @@ template <typename A> bool sru_cuda_norm_groups(struct sru_cuda *cuda, const nor
         norm_groups<A, BLOCK, 2>, norm_groups<A, BLOCK, 3>, norm_groups<A, BLOCK, 4>, norm_groups<A, WIDE, 3>, norm_groups<A, WIDE, 4>,
     };
 
-    if (!in_groups(s))
+    if (!are_held(s))
         return false;
     const size_t i = kind_of(s.cols);
     const int threads = threads_of(kinds[i].team), teams = threads / kinds[i].team;
@@ -260,7 +288,7 @@ template <typename A, bool joined> static auto back_kernel(size_t i)
 
 template <typename A> size_t sru_cuda_norm_back_groups(struct sru_cuda *cuda, const norm_args<A> &s, float *sums, size_t *stride)
 {
-    if (!in_groups(s))
+    if (!are_held(s))
         return 0;
     const size_t i = kind_of(s.cols);
     const int threads = threads_of(kinds[i].team), teams = threads / kinds[i].team;
@@ -274,6 +302,8 @@ template <typename A> size_t sru_cuda_norm_back_groups(struct sru_cuda *cuda, co
     return blocks;
 }
 
+template bool sru_cuda_mask_groups<float>(struct sru_cuda *, const norm_args<float> &, bool);
+template bool sru_cuda_mask_groups<__nv_bfloat16>(struct sru_cuda *, const norm_args<__nv_bfloat16> &, bool);
 template bool sru_cuda_norm_groups<float>(struct sru_cuda *, const norm_args<float> &);
 template bool sru_cuda_norm_groups<__nv_bfloat16>(struct sru_cuda *, const norm_args<__nv_bfloat16> &);
 template size_t sru_cuda_norm_back_groups<float>(struct sru_cuda *, const norm_args<float> &, float *, size_t *);

@@ -72,7 +72,7 @@ template <typename A> static void norm(struct sru_cuda *cuda, const struct sru_n
 {
     const norm_args<A> k = args_of<A>(s);
 
-    if (k.N == 0 || k.cols == 0 || sru_cuda_norm_groups(cuda, k))
+    if (k.N == 0 || k.cols == 0 || sru_cuda_mask_groups(cuda, k, false) || sru_cuda_norm_groups(cuda, k))
         return;
     norm_rows<A><<<(unsigned)k.N, (unsigned)threads_of(k.cols), 0, cuda->stream>>>(k);
     sru_cuda_launched(cuda, "norm");
@@ -256,7 +256,7 @@ template <typename A> static void norm_back(struct sru_cuda *cuda, const struct 
     const size_t summed = k.gamma ? k.cols : 0;
     size_t stride, rows;
 
-    if (k.N == 0 || k.cols == 0)
+    if (k.N == 0 || k.cols == 0 || sru_cuda_mask_groups(cuda, k, true))
         return;
     if ((rows = sru_cuda_norm_back_groups(cuda, k, cuda->work, &stride)) == 0)
         rows = sum_rows(cuda, k, cuda->work, &stride);

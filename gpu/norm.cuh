@@ -13,6 +13,9 @@ template <typename A> struct norm_args {
     float *stats;
 };
 
+/* y = mask * r or, back, dr (+)= mask * dy, of rows in groups where that is all; false where it is not, and nothing was done. */
+template <typename A> bool sru_cuda_mask_groups(struct sru_cuda *, const norm_args<A> &, bool back);
+
 /* The forward of rows in groups; false where they are not, and nothing was done. */
 template <typename A> bool sru_cuda_norm_groups(struct sru_cuda *, const norm_args<A> &);
 

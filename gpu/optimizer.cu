@@ -3,36 +3,60 @@
 
 enum { THREADS = 256, MOST_BLOCKS = 4096 };
 
-/* 1/correction is a factor, as the CPU's is. */
-__global__ static void update(struct sru_update s)
+/* What a step makes of every value; 1/correction is a factor, as the CPU's is. */
+struct rule {
+    struct sru_step at;
+    float clip, inverse, beta1, beta2, eps;
+};
+
+__device__ static void update_one(const struct rule &k, float g, float *w, float *m, float *v)
 {
-    const struct sru_step at = *s.step;
-    const float clip = s.gauge->clip, inverse = 1.0f / at.correction;
+    g *= k.clip;
+    *m = sru_flushed(fmaf(k.beta1, *m, (1.0f - k.beta1) * g));
+    *v = sru_flushed(fmaf(k.beta2, *v, (1.0f - k.beta2) * g * g));
+    float step = k.at.rate * *m;
 
-    if (clip == 0)
+    if (k.at.adaptive)
+        step /= fmaf(sqrtf(*v), k.inverse, k.eps);
+    *w = *w - k.at.decay * *w - step;
+}
+
+/* A thread takes `each` values at a time, of arrays that are aligned to as many, and of the last ones those that there are. */
+template <int each> __global__ static void __launch_bounds__(THREADS) update(struct sru_update s)
+{
+    struct alignas(4 * each) some { float x[each]; };
+    const struct rule k = { *s.step, s.gauge->clip, 1.0f / s.step->correction, s.beta1, s.beta2, s.eps };
+
+    if (k.clip == 0)
         return;
-    for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < s.n; i += (size_t)gridDim.x * THREADS) {
-        const float g = clip * s.g[i], old = s.w[i];
-        const float m = sru_flushed(fmaf(s.beta1, s.m[i], (1.0f - s.beta1) * g));
-        const float v = sru_flushed(fmaf(s.beta2, s.v[i], (1.0f - s.beta2) * g * g));
-        float step = at.rate * m;
+    for (size_t i = each * ((size_t)blockIdx.x * THREADS + threadIdx.x); i < s.n; i += each * (size_t)gridDim.x * THREADS) {
+        if (i + each > s.n) {
+            for (; i < s.n; i++)
+                update_one(k, s.g[i], s.w + i, s.m + i, s.v + i);
+            return;
+        }
+        const some g = *(const some *)(s.g + i);
+        some w = *(const some *)(s.w + i), m = *(const some *)(s.m + i), v = *(const some *)(s.v + i);
 
-        if (at.adaptive)
-            step /= fmaf(sqrtf(v), inverse, s.eps);
-        s.m[i] = m;
-        s.v[i] = v;
-        s.w[i] = old - at.decay * old - step;
+#pragma unroll
+        for (int e = 0; e < each; e++)
+            update_one(k, g.x[e], &w.x[e], &m.x[e], &v.x[e]);
+        *(some *)(s.m + i) = m;
+        *(some *)(s.v + i) = v;
+        *(some *)(s.w + i) = w;
     }
 }
 
 void sru_cuda_update(struct sru_dev *dev, const struct sru_update *s)
 {
     struct sru_cuda *cuda = sru_cuda_of(dev);
-    const unsigned blocks = (unsigned)sru_min((s->n + THREADS - 1) / THREADS, MOST_BLOCKS);
+    const bool fours = ((uintptr_t)s->g | (uintptr_t)s->w | (uintptr_t)s->m | (uintptr_t)s->v) % sizeof(float4) == 0;
+    const size_t each = (size_t)THREADS * (fours ? 4 : 1);
+    const unsigned blocks = (unsigned)sru_min((s->n + each - 1) / each, MOST_BLOCKS);
 
     if (blocks == 0)
         return;
-    update<<<blocks, THREADS, 0, cuda->stream>>>(*s);
+    (fours ? update<4> : update<1>)<<<blocks, THREADS, 0, cuda->stream>>>(*s);
     sru_cuda_launched(cuda, "update");
 }
 
@@ -40,9 +64,11 @@ void sru_cuda_update(struct sru_dev *dev, const struct sru_update *s)
 
 __global__ static void squares(size_t n, const float *x, double *sums)
 {
+    const size_t step = (size_t)gridDim.x * THREADS;
     double sum = 0;
 
-    for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < n; i += (size_t)gridDim.x * THREADS)
+#pragma unroll 8
+    for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < n; i += step)
         sum += (double)x[i] * x[i];
     sum = sru_block_sum(sum);
     if (threadIdx.x == 0)

@@ -48,16 +48,6 @@ size_t sru_cuda_predict_work(const struct sru_cuda *cuda, const struct sru_shape
 
 /* ---- Rows in and out: a block a row ------------------------------------------------------------------ */
 
-/* to = mask * from, of group g of row n. */
-template <typename A> __device__ static void move_group(const struct sru_cuda_mask &m, size_t n, size_t g, size_t d, const A *from, A *to)
-{
-    float x[SRU_GROUP];
-
-    sru_read_group(from, g, d, x);
-    sru_mask_group(m, n, g, d, x);
-    sru_write_group(to, g, d, x);
-}
-
 /* Rows of `mine` = mask * outer's or, with back, outer's = mask * mine; by groups (gpu/groups.cuh) or columns. */
 template <typename A, bool groups> __global__ void move_kernel(rows_of<A> outer, A *mine, size_t first, size_t T, size_t d,
                                                                struct sru_cuda_mask mask, bool back)
@@ -68,7 +58,7 @@ template <typename A, bool groups> __global__ void move_kernel(rows_of<A> outer,
 
     for (size_t i = threadIdx.x; i < (groups ? d / SRU_GROUP : d); i += blockDim.x)
         if constexpr (groups)
-            move_group(mask, n, i, d, from, to);
+            sru_move_group(mask, n, i, d, from, to, false);
         else
             sru_store(to + i, sru_load(from + i) * sru_cuda_factor(mask, n, i, d));
 }

@@ -188,6 +188,8 @@ START_TEST(normalisation)
     one_norm(dev, 1, 1, 776, true, true, 0.5f, false, 8);
     one_norm(dev, 1, 1, 1032, true, true, 0.2f, true, 8);
     one_norm(dev, 1, 1, 2056, false, true, 0.2f, false, 8);
+    one_norm(dev, 2, 3, 40, false, false, 0.3f, false, 8);
+    one_norm(dev, 2, 3, 40, false, false, 0.3f, true, 8);   /* a mask alone */
     one_norm(dev, 1, 2, 4104, true, true, 0.2f, true, 8);
     one_norm(dev, 1, 1, 6152, false, true, 0, false, 8);
     one_norm(dev, 3, 711, 8, true, true, 0.2f, true, 8);    /* more rows than warps */
