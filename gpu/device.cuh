@@ -197,7 +197,11 @@ void sru_cuda_multiply(struct sru_cuda *, const struct sru_cuda_product *, const
 sru_status sru_cuda_products_open(struct sru_cuda *, struct sru_error *);
 void sru_cuda_products_close(struct sru_cuda *);
 
-/* A weight's operand: where the activations are bf16, its values in bf16; else nothing but its sizes. */
+/*
+ * A weight's operand: where the activations are bf16, its values in bf16, and after them zeros up to SRU_CUDA_PAD outputs, since products
+ * with odd sizes are slow; else nothing but its sizes.
+ */
+enum { SRU_CUDA_PAD = 32 };
 struct sru_cuda_operand {
     size_t in, out;
     bool   in_first;

@@ -8,7 +8,7 @@
 size_t sru_cuda_operand_bytes(struct sru_dev *dev, size_t in, size_t out, enum sru_use use)
 {
     (void)use;   /* one copy serves all */
-    return sru_cuda_of(dev)->bf16 ? in * out * sizeof(__nv_bfloat16) : 0;
+    return sru_cuda_of(dev)->bf16 ? in * sru_round_up(out, SRU_CUDA_PAD) * sizeof(__nv_bfloat16) : 0;
 }
 
 void sru_cuda_operand_close(struct sru_dev *dev, void *operand)

@@ -65,7 +65,7 @@ template <typename A, int each> __global__ static void __launch_bounds__(THREADS
 #pragma unroll
     for (int e = 0; e < each; e++) {
         const size_t j = lane + 32 * e;
-        if (s.dlogits && j < s.V)
+        if (s.dlogits && j < s.length)
             sru_store((A *)s.dlogits + n * s.length + j, x[e] * (factor / sum) - (j == target ? factor : 0.0f));
     }
 }
@@ -141,13 +141,13 @@ template <typename A, bool whole> __device__ static float4 gradient_of_strip(con
     return sum;
 }
 
-/* A thread's four columns of a strip of rows.  dlogits' rows are long enough for whole fours, of zeros beyond V. */
+/* A thread's four columns of a strip of rows; beyond V, zeros. */
 template <typename A, bool whole>
 __global__ static void __launch_bounds__(THREADS) loss_gradients(sru_cuda_losses s, const struct row *rows, float *sums)
 {
     const size_t j = 4 * ((size_t)blockIdx.x * THREADS + threadIdx.x);
 
-    if (j >= s.V)
+    if (j >= s.length)
         return;
     const float4 sum = gradient_of_strip<A, whole>(s, rows, j);
     const float x[4] = { sum.x, sum.y, sum.z, sum.w };
@@ -177,7 +177,7 @@ template <typename A, bool whole> static void long_rows(struct sru_cuda *cuda, c
 {
     struct row *rows = (struct row *)s->work;
     float *sums = s->work + 2 * s->n;
-    const dim3 blocks((unsigned)((s->V + 4 * THREADS - 1) / (4 * THREADS)), (unsigned)strips(s->n));
+    const dim3 blocks((unsigned)((s->length + 4 * THREADS - 1) / (4 * THREADS)), (unsigned)strips(s->n));
 
     loss_long<whole><<<(unsigned)s->n, ROW_THREADS, 0, cuda->stream>>>(*s, rows);
     sru_cuda_launched(cuda, "predict");

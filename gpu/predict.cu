@@ -2,10 +2,18 @@
 #include "gpu/groups.cuh"
 #include "gpu/predict.cuh"
 
-/* Large enough for the products to be fast and dW, which each block reads and writes, to pass few times; small enough for the logits. */
+/* Rows of a block at most: many, for the products to be fast and dW, which each block reads and writes, to pass few times. */
+static size_t most_rows(size_t V)
+{
+    return sru_max(512, sru_min(8192, ((size_t)1 << 28) / V / 128 * 128));
+}
+
+/* And where all blocks are of about the same size. */
 static size_t block_rows(size_t N, size_t V)
 {
-    return sru_min(N, sru_max(256, sru_min(8192, ((size_t)1 << 27) / V / 128 * 128)));
+    const size_t blocks = (N + most_rows(V) - 1) / most_rows(V);
+
+    return sru_min(N, sru_round_up((N + blocks - 1) / blocks, 128));
 }
 
 /* What a block works on. */
@@ -28,7 +36,7 @@ static float *take(float *work, size_t *at, size_t n)
 /* The workspace cut up, and its floats (work NULL: that alone). */
 static size_t cut(const struct sru_cuda *cuda, struct block *k, float *work, size_t N, size_t d, size_t V, bool back)
 {
-    const size_t rows = block_rows(N, V), length = sru_round_up(V, 32), bytes = cuda->dev.act_bytes, each = sizeof(float);
+    const size_t rows = sru_min(N, most_rows(V)), length = sru_round_up(V, SRU_CUDA_PAD), bytes = cuda->dev.act_bytes, each = sizeof(float);
     size_t at = 0;
 
     k->stride = k->length = length;
@@ -94,12 +102,18 @@ __global__ void bias_kernel(size_t V, float *logits, const float *bias)
         x[j] += bias[j];
 }
 
+/* The outputs that products compute: with the padding where the weight has it and the logits have room for it. */
+static size_t outputs(const struct sru_cuda *cuda, const struct sru_predict *s, const struct block *k)
+{
+    return cuda->bf16 && k->stride == k->length ? k->length : s->V;
+}
+
 /* ---- The operator -------------------------------------------------------------------------------- */
 
 /* Logits of the block's rows, their losses and, with back, the gradients of the logits and of the bias. */
 static void block_loss(struct sru_cuda *cuda, const struct sru_predict *s, const struct block *k, bool back)
 {
-    const struct sru_cuda_product x = { .m = k->n, .n = s->V, .k = s->d, .ldc = k->stride, .tb = true, .c_f32 = true };
+    const struct sru_cuda_product x = { .m = k->n, .n = outputs(cuda, s, k), .k = s->d, .ldc = k->stride, .tb = true, .c_f32 = true };
     const struct sru_cuda_losses losses = { k->n, s->V, k->stride, k->length, k->logits, s->bias.w, s->targets + k->from, s->nll + k->from,
                                             s->factor, s->logits != nullptr, k->from > 0, back ? k->dlogits : nullptr, s->bias.g, k->loss };
 
@@ -117,7 +131,7 @@ static void block_loss(struct sru_cuda *cuda, const struct sru_predict *s, const
 static void block_back(struct sru_cuda *cuda, const struct sru_predict *s, const struct block *k)
 {
     const struct sru_cuda_product w = { .m = s->V, .n = s->d, .k = k->n, .lda = k->length, .ta = true, .add = k->from > 0, .c_f32 = true };
-    const struct sru_cuda_product h = { .m = k->n, .n = s->d, .k = s->V, .lda = k->length };
+    const struct sru_cuda_product h = { .m = k->n, .n = s->d, .k = cuda->bf16 ? k->length : s->V, .lda = k->length };
 
     sru_cuda_multiply(cuda, &w, k->dlogits, k->h, s->w.g);
     sru_cuda_multiply(cuda, &h, k->dlogits, sru_cuda_values(&s->w), k->dh);
@@ -127,7 +141,7 @@ static void block_back(struct sru_cuda *cuda, const struct sru_predict *s, const
 
 static void run(struct sru_cuda *cuda, const struct sru_predict *s, bool back)
 {
-    const size_t N = s->B * s->T, rows = block_rows(N, s->V);
+    const size_t N = s->B * s->T, rows = N > 0 ? block_rows(N, s->V) : 1;
     struct block k;
 
     cut(cuda, &k, cuda->work, N, s->d, s->V, back);

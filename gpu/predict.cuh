@@ -6,7 +6,8 @@
 
 /*
  * Rows' losses from their logits, without the bias; where `keep`, the bias is added to these.  With dlogits, the gradients too: of
- * the logits, and of the bias, their sum over rows (dbias (=) or, with add_bias, (+=)).  A row of target below 0 is worth nothing.
+ * the logits, and zeros up to `length`, a multiple of four; and of the bias, their sum over rows (dbias (=) or, with add_bias, (+=)).
+ * A row of target below 0 is worth nothing.
  */
 struct sru_cuda_losses {
     size_t n, V, stride, length;    /* rows of logits, `stride` floats apart; of dlogits, `length` elements */

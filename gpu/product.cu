@@ -4,7 +4,7 @@
 
 #include "gpu/product.cuh"
 
-enum { BUCKETS = 256, CANDIDATES = 8 };
+enum { BUCKETS = 256, CANDIDATES = 16 };
 #define WORKSPACE ((size_t)32 << 20)   /* what NVIDIA advises for Hopper */
 
 struct plan {
