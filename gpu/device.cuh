@@ -224,6 +224,7 @@ void sru_cuda_gradient(struct sru_cuda *, const struct sru_weight *, size_t rows
 
 /* Floats of workspace for calls up to a shape, operator by operator. */
 size_t sru_cuda_embed_work(const struct sru_shape *);
+size_t sru_cuda_linear_work(const struct sru_cuda *, const struct sru_shape *);
 size_t sru_cuda_attend_work(const struct sru_cuda *, const struct sru_shape *);
 size_t sru_cuda_norm_work(const struct sru_cuda *, const struct sru_shape *);
 size_t sru_cuda_recur_work(const struct sru_cuda *, const struct sru_shape *);

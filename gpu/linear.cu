@@ -134,21 +134,36 @@ void sru_cuda_linear(struct sru_dev *dev, const struct sru_linear *s)
         sru_cuda_forward(cuda, &s->w, k.rows, sru_row(dev, s->x, b, 0, s->in), sru_row(dev, s->y, b, 0, s->out));
 }
 
-/* dx of the rows from `skip` on: of all streams in one batch. */
+/* Rows of a stream that fill products' tiles; fewer of all streams are better copied together. */
+enum { ENOUGH_ROWS = 256 };
+
+size_t sru_cuda_linear_work(const struct sru_cuda *cuda, const struct sru_shape *s)
+{
+    return s->train && s->T < ENOUGH_ROWS ? (s->B * s->T * s->p * cuda->dev.act_bytes + sizeof(float) - 1) / sizeof(float) : 0;
+}
+
+/* dx of the rows from `skip` on: of all streams in one product, or in a batch. */
 static void inputs_back(struct sru_cuda *cuda, const struct sru_linear *s)
 {
-    const size_t rows = s->rows - s->skip;
+    const size_t rows = s->rows - s->skip, row = s->out * cuda->dev.act_bytes;
     const struct sru_cuda_operand *o = (const struct sru_cuda_operand *)s->w.operand;
+    const sru_act *dy = sru_row(&cuda->dev, s->dy, 0, s->skip, s->out);
+    const bool dense = s->dx.stride == rows * s->in, apart = s->dy.stride != rows * s->out;
     struct sru_cuda_product k = { .m = rows, .n = s->in, .k = s->out, .tb = o->in_first, .add = s->add_dx };
 
-    if (s->skip == 0 && s->dy.stride == rows * s->out && s->dx.stride == rows * s->in) {
+    if (dense && apart && s->skip > 0 && rows < ENOUGH_ROWS) {
+        sru_cuda_check(cuda, cudaMemcpy2DAsync(cuda->work, rows * row, dy, s->dy.stride * cuda->dev.act_bytes, rows * row, s->B,
+                                               cudaMemcpyDeviceToDevice, cuda->stream), "linear_back");
+        dy = (const sru_act *)cuda->work;
+    }
+    if (dense && (!apart || dy == (const sru_act *)cuda->work)) {
         k.m = s->B * rows;
     } else {
         k.batch = s->B;
         k.a_stride = s->dy.stride;
         k.c_stride = s->dx.stride;
     }
-    sru_cuda_multiply(cuda, &k, sru_row(&cuda->dev, s->dy, 0, s->skip, s->out), sru_cuda_values(&s->w), s->dx.p);
+    sru_cuda_multiply(cuda, &k, dy, sru_cuda_values(&s->w), s->dx.p);
 }
 
 void sru_cuda_linear_back(struct sru_dev *dev, const struct sru_linear *s)
