@@ -1,5 +1,6 @@
 /*
- * Attention: a head's scores for all queries of some streams at once, by batched products, with a kernel between them.
+ * Attention: a head's scores for all queries of some streams at once, by batched products, with a kernel between them.  What is kept
+ * is the log-sum-exp of every row of scores; the backward computes the scores again.
  */
 #include <math.h>
 
@@ -32,25 +33,9 @@ size_t sru_cuda_attend_work(const struct sru_cuda *cuda, const struct sru_shape 
     return sru_max(one, sru_min(s->B * one, LIMIT));
 }
 
-/*
- * Probabilities are kept where they are no more than eight rows of attention's columns would be: to compute scores again is 3 per cent
- * of a step.  Long rows of many heads would take too much memory, and are computed again.
- */
-static bool keeps_softmax(const struct sru_attend *s)
+size_t sru_cuda_kept_attend(struct sru_dev *, const struct sru_attend *s)
 {
-    return s->H * length_of(s->M + s->T) <= 8 * s->p;
-}
-
-size_t sru_cuda_kept_attend(struct sru_dev *dev, const struct sru_attend *s)
-{
-    const size_t rows = s->B * s->H * s->T;
-
-    return sru_max(keeps_softmax(s) ? rows * length_of(s->M + s->T) * dev->act_bytes : rows * sizeof(float), 16);
-}
-
-static struct sru_cuda_kept kept_of(const struct sru_attend *s)
-{
-    return keeps_softmax(s) ? sru_cuda_kept{ (sru_act *)s->kept, nullptr } : sru_cuda_kept{ nullptr, (float *)s->kept };
+    return sru_max(s->B * s->H * s->T * sizeof(float), 16);
 }
 
 struct room {
@@ -172,7 +157,7 @@ static void forward(struct sru_cuda *cuda, const struct sru_attend *s, const par
     const struct room r = room_of(cuda, k, false);
 
     scores(cuda, s, k, s->q, s->k, r.S);
-    sru_cuda_softmax(cuda, k, &s->mask, r.S, r.P, kept_of(s));
+    sru_cuda_softmax(cuda, k, &s->mask, r.S, r.P, (float *)s->kept);
     to_queries(cuda, s, k, r.P, s->v, false, s->out);
 }
 
@@ -185,10 +170,9 @@ static void backward(struct sru_cuda *cuda, const struct sru_attend *s, const pa
 {
     const struct room r = room_of(cuda, k, true);
 
-    if (!keeps_softmax(s))
-        scores(cuda, s, k, s->q, s->k, r.S);
+    scores(cuda, s, k, s->q, s->k, r.S);
     scores(cuda, s, k, s->dout, s->v, r.dP);
-    sru_cuda_softmax_back(cuda, k, &s->mask, kept_of(s), r.S, r.dP, r.P, r.dS);
+    sru_cuda_softmax_back(cuda, k, &s->mask, (const float *)s->kept, r.S, r.dP, r.P, r.dS);
     to_queries(cuda, s, k, r.dS, s->k, true, s->dq);
     to_keys(cuda, s, k, r.dS, s->q, 0);
     to_keys(cuda, s, k, r.P, s->dout, s->p);

@@ -13,19 +13,10 @@ struct sru_cuda_part {
     float  factor;
 };
 
-/*
- * What is kept of all streams and heads for the backward: the softmax [B,H,T,length] (probabilities), or the log-sum-exp [B,H,T] of each
- * row, from which it is computed again, or neither.
- */
-struct sru_cuda_kept {
-    sru_act *softmax;
-    float   *lse;
-};
-
-/* P [n,T,length] = mask * softmax of the visible scores S, 0 elsewhere; and what is kept. */
-void sru_cuda_softmax(struct sru_cuda *, const struct sru_cuda_part *, const struct sru_mask *, const float *S, sru_act *P, struct sru_cuda_kept);
-/* P again from what was kept and, where that is lse, S; and dS from dP, the gradient of P.  S and dP are used up. */
-void sru_cuda_softmax_back(struct sru_cuda *, const struct sru_cuda_part *, const struct sru_mask *, struct sru_cuda_kept, float *S, float *dP,
+/* P [n,T,length] = mask * softmax of the visible scores S, 0 elsewhere; lse [B,H,T], or NULL, the log-sum-exp of each row. */
+void sru_cuda_softmax(struct sru_cuda *, const struct sru_cuda_part *, const struct sru_mask *, const float *S, sru_act *P, float *lse);
+/* P again from S and lse, and dS from dP, the gradient of P; S and dP are used up. */
+void sru_cuda_softmax_back(struct sru_cuda *, const struct sru_cuda_part *, const struct sru_mask *, const float *lse, float *S, float *dP,
                            sru_act *P, sru_act *dS);
 
 #endif

@@ -44,16 +44,16 @@ __device__ static struct group group_at(const part &k, size_t g)
     return { { low, high }, { low >= k.lo, high >= k.lo } };
 }
 
-/* The scores of a group, or what was made of them; `none` where the query does not see the key. */
-template <typename X> __device__ static void read_group(const part &k, const struct place &at, const struct group &g, const X *s,
-                                                        float none, float x[GROUP])
+/* The scores of a group; `none` where the query does not see the key. */
+__device__ static void read_group(const part &k, const struct place &at, const struct group &g, const float *s, float none, float x[GROUP])
 {
     for (int i = 0; i < 2; i++) {
         const bool any = g.held[i] && g.key[i] < at.to && g.key[i] + 4 > at.from;
-        const sru_four<X> four = any ? sru_read_four(s + g.key[i] - k.lo) : sru_four<X>{};
+        const float4 four = any ? *(const float4 *)(s + g.key[i] - k.lo) : make_float4(none, none, none, none);
+        const float all[4] = { four.x, four.y, four.z, four.w };
 
         for (int j = 0; j < 4; j++)
-            x[4 * i + j] = sees(at, g.key[i] + j) ? sru_element(four, j) : none;
+            x[4 * i + j] = sees(at, g.key[i] + j) ? all[j] : none;
     }
 }
 
@@ -81,8 +81,7 @@ __device__ static void mask_group(const part &k, const struct sru_cuda_mask &m, 
 }
 
 /* P = mask * softmax: unseen keys are exactly 0, whatever the row's sum. */
-template <typename A, int each> __global__ static void softmax_groups(part k, struct sru_cuda_mask mask, const float *S, A *P,
-                                                                      struct sru_cuda_kept kept)
+template <typename A, int each> __global__ static void softmax_groups(part k, struct sru_cuda_mask mask, const float *S, A *P, float *lse)
 {
     const struct place at = place_of(k, blockIdx.x);
     const size_t groups = (k.M + k.T) / GROUP;
@@ -115,25 +114,23 @@ template <typename A, int each> __global__ static void softmax_groups(part k, st
         float f[GROUP];
 
         mask_group(k, mask, at.whole, g, keys, f);
-        for (int i = 0; i < GROUP; i++)
-            x[e][i] = sees(at, keys.key[i / 4] + i % 4) ? x[e][i] * inverse : 0.0f;
-        if (kept.softmax)
-            write_group(k, keys, x[e], (A *)kept.softmax + at.whole * k.length);
-        for (int i = 0; i < GROUP; i++)
-            x[e][i] = sees(at, keys.key[i / 4] + i % 4) ? x[e][i] * f[i] : 0.0f;
+        for (int i = 0; i < GROUP; i++) {
+            const size_t j = keys.key[i / 4] + i % 4;
+            x[e][i] = sees(at, j) ? x[e][i] * inverse * f[i] : 0.0f;
+        }
         write_group(k, keys, x[e], P + blockIdx.x * k.length);
     }
-    if (kept.lse && threadIdx.x == 0)
-        kept.lse[at.whole] = top * k.factor + logf(sum);
+    if (lse && threadIdx.x == 0)
+        lse[at.whole] = top * k.factor + logf(sum);
 }
 
 /* P again, and dS = factor softmax (mask dP - their sum). */
-template <typename A, int each> __global__ static void back_groups(part k, struct sru_cuda_mask mask, struct sru_cuda_kept kept,
-                                                                   const float *S, const float *dP, A *P, A *dS)
+template <typename A, int each> __global__ static void back_groups(part k, struct sru_cuda_mask mask, const float *lse, const float *S,
+                                                                   const float *dP, A *P, A *dS)
 {
     const struct place at = place_of(k, blockIdx.x);
     const size_t groups = (k.M + k.T) / GROUP;
-    const float log_sum = kept.lse ? kept.lse[at.whole] : 0.0f;
+    const float log_sum = lse[at.whole];
     float x[each][GROUP], dx[each][GROUP], sum = 0.0f;
 
 #pragma unroll
@@ -144,18 +141,14 @@ template <typename A, int each> __global__ static void back_groups(part k, struc
         const struct group keys = group_at(k, g);
         float f[GROUP], out[GROUP];
 
-        if (kept.softmax)
-            read_group(k, at, keys, (const A *)kept.softmax + at.whole * k.length, 0.0f, x[e]);
-        else
-            read_group(k, at, keys, S + blockIdx.x * k.length, -INFINITY, x[e]);
+        read_group(k, at, keys, S + blockIdx.x * k.length, -INFINITY, x[e]);
         read_group(k, at, keys, dP + blockIdx.x * k.length, 0.0f, dx[e]);
         mask_group(k, mask, at.whole, g, keys, f);
         for (int i = 0; i < GROUP; i++) {
             const size_t j = keys.key[i / 4] + i % 4;
             const bool seen = sees(at, j);
 
-            if (!kept.softmax)
-                x[e][i] = seen ? expf(x[e][i] * k.factor - log_sum) : 0.0f;
+            x[e][i] = seen ? expf(x[e][i] * k.factor - log_sum) : 0.0f;
             out[i] = seen ? f[i] * x[e][i] : 0.0f;
             dx[e][i] *= f[i];
             sum += x[e][i] * dx[e][i];
@@ -190,8 +183,8 @@ static int each_of(const part *k)
 
 /* ---- A key at a time --------------------------------------------------------------------------------- */
 
-/* P = mask * softmax, 0 where nothing is seen. */
-template <typename A> __global__ static void softmax_keys(part k, struct sru_cuda_mask mask, const float *S, A *P, struct sru_cuda_kept kept)
+/* P = mask * softmax, 0 where nothing is seen; lse may be NULL. */
+template <typename A> __global__ static void softmax_keys(part k, struct sru_cuda_mask mask, const float *S, A *P, float *lse)
 {
     const struct place at = place_of(k, blockIdx.x);
     const float *s = S + blockIdx.x * k.length;
@@ -207,26 +200,24 @@ template <typename A> __global__ static void softmax_keys(part k, struct sru_cud
 
     const float inverse = 1.0f / sum;
     for (size_t j = threadIdx.x; j < k.keys; j += blockDim.x) {
-        const bool seen = sees(at, k.lo + j);
-        const float x = seen ? expf((s[j] - top) * k.factor) * inverse : 0.0f;
+        float x = 0.0f;
 
-        if (kept.softmax)
-            sru_store((A *)kept.softmax + at.whole * k.length + j, x);
-        sru_store(p + j, seen ? x * sru_cuda_factor(mask, at.whole, k.lo + j, k.M + k.T) : 0.0f);
+        if (sees(at, k.lo + j))
+            x = expf((s[j] - top) * k.factor) * inverse * sru_cuda_factor(mask, at.whole, k.lo + j, k.M + k.T);
+        sru_store(p + j, x);
     }
-    if (kept.lse && threadIdx.x == 0)
-        kept.lse[at.whole] = top * k.factor + logf(sum);
+    if (lse && threadIdx.x == 0)
+        lse[at.whole] = top * k.factor + logf(sum);
 }
 
 /* P = mask * softmax again, and dS; S and dP become the softmax and mask * dP. */
-template <typename A> __global__ static void back_keys(part k, struct sru_cuda_mask mask, struct sru_cuda_kept kept, float *S, float *dP,
+template <typename A> __global__ static void back_keys(part k, struct sru_cuda_mask mask, const float *lse, float *S, float *dP,
                                                   A *P, A *dS)
 {
     const struct place at = place_of(k, blockIdx.x);
     float *s = S + blockIdx.x * k.length, *dp = dP + blockIdx.x * k.length;
     A *p = P + blockIdx.x * k.length, *ds = dS + blockIdx.x * k.length;
-    const A *softmax = kept.softmax ? (const A *)kept.softmax + at.whole * k.length : nullptr;
-    const float log_sum = kept.lse ? kept.lse[at.whole] : 0.0f;
+    const float log_sum = lse[at.whole];
     float sum = 0.0f;
 
     for (size_t j = threadIdx.x; j < k.keys; j += blockDim.x) {
@@ -234,7 +225,7 @@ template <typename A> __global__ static void back_keys(part k, struct sru_cuda_m
             sru_store(p + j, 0.0f);
             continue;
         }
-        const float x = softmax ? sru_load(softmax + j) : expf(s[j] * k.factor - log_sum), m = sru_cuda_factor(mask, at.whole, k.lo + j, k.M + k.T), g = m * dp[j];
+        const float x = expf(s[j] * k.factor - log_sum), m = sru_cuda_factor(mask, at.whole, k.lo + j, k.M + k.T), g = m * dp[j];
 
         sru_store(p + j, m * x);
         s[j] = x;
@@ -256,30 +247,29 @@ static unsigned threads_of(const part *k, int each)
 }
 
 template <typename A> static void softmax(struct sru_cuda *cuda, const part *k, const struct sru_mask *m, const float *S, sru_act *P,
-                                          struct sru_cuda_kept kept)
+                                          float *lse)
 {
     const struct sru_cuda_mask mask = sru_cuda_mask_of(m);
     const int each = each_of(k);
     const unsigned blocks = (unsigned)(k->n * k->T), threads = threads_of(k, each);
 
     if (each == 1)
-        softmax_groups<A, 1><<<blocks, threads, 0, cuda->stream>>>(*k, mask, S, (A *)P, kept);
+        softmax_groups<A, 1><<<blocks, threads, 0, cuda->stream>>>(*k, mask, S, (A *)P, lse);
     else if (each == 2)
-        softmax_groups<A, 2><<<blocks, threads, 0, cuda->stream>>>(*k, mask, S, (A *)P, kept);
+        softmax_groups<A, 2><<<blocks, threads, 0, cuda->stream>>>(*k, mask, S, (A *)P, lse);
     else if (each == 4)
-        softmax_groups<A, 4><<<blocks, threads, 0, cuda->stream>>>(*k, mask, S, (A *)P, kept);
+        softmax_groups<A, 4><<<blocks, threads, 0, cuda->stream>>>(*k, mask, S, (A *)P, lse);
     else
-        softmax_keys<A><<<blocks, threads, 0, cuda->stream>>>(*k, mask, S, (A *)P, kept);
+        softmax_keys<A><<<blocks, threads, 0, cuda->stream>>>(*k, mask, S, (A *)P, lse);
     sru_cuda_launched(cuda, "attend");
 }
 
-void sru_cuda_softmax(struct sru_cuda *cuda, const part *k, const struct sru_mask *m, const float *S, sru_act *P,
-                      struct sru_cuda_kept kept)
+void sru_cuda_softmax(struct sru_cuda *cuda, const part *k, const struct sru_mask *m, const float *S, sru_act *P, float *lse)
 {
-    SRU_BY_TYPE(cuda, softmax, cuda, k, m, S, P, kept);
+    SRU_BY_TYPE(cuda, softmax, cuda, k, m, S, P, lse);
 }
 
-template <typename A> static void softmax_back(struct sru_cuda *cuda, const part *k, const struct sru_mask *m, struct sru_cuda_kept kept, float *S,
+template <typename A> static void softmax_back(struct sru_cuda *cuda, const part *k, const struct sru_mask *m, const float *lse, float *S,
                                                float *dP, sru_act *P, sru_act *dS)
 {
     const struct sru_cuda_mask mask = sru_cuda_mask_of(m);
@@ -287,18 +277,18 @@ template <typename A> static void softmax_back(struct sru_cuda *cuda, const part
     const unsigned blocks = (unsigned)(k->n * k->T), threads = threads_of(k, each);
 
     if (each == 1)
-        back_groups<A, 1><<<blocks, threads, 0, cuda->stream>>>(*k, mask, kept, S, dP, (A *)P, (A *)dS);
+        back_groups<A, 1><<<blocks, threads, 0, cuda->stream>>>(*k, mask, lse, S, dP, (A *)P, (A *)dS);
     else if (each == 2)
-        back_groups<A, 2><<<blocks, threads, 0, cuda->stream>>>(*k, mask, kept, S, dP, (A *)P, (A *)dS);
+        back_groups<A, 2><<<blocks, threads, 0, cuda->stream>>>(*k, mask, lse, S, dP, (A *)P, (A *)dS);
     else if (each == 4)
-        back_groups<A, 4><<<blocks, threads, 0, cuda->stream>>>(*k, mask, kept, S, dP, (A *)P, (A *)dS);
+        back_groups<A, 4><<<blocks, threads, 0, cuda->stream>>>(*k, mask, lse, S, dP, (A *)P, (A *)dS);
     else
-        back_keys<A><<<blocks, threads, 0, cuda->stream>>>(*k, mask, kept, S, dP, (A *)P, (A *)dS);
+        back_keys<A><<<blocks, threads, 0, cuda->stream>>>(*k, mask, lse, S, dP, (A *)P, (A *)dS);
     sru_cuda_launched(cuda, "attend_back");
 }
 
-void sru_cuda_softmax_back(struct sru_cuda *cuda, const part *k, const struct sru_mask *m, struct sru_cuda_kept kept, float *S, float *dP,
+void sru_cuda_softmax_back(struct sru_cuda *cuda, const part *k, const struct sru_mask *m, const float *lse, float *S, float *dP,
                            sru_act *P, sru_act *dS)
 {
-    SRU_BY_TYPE(cuda, softmax_back, cuda, k, m, kept, S, dP, P, dS);
+    SRU_BY_TYPE(cuda, softmax_back, cuda, k, m, lse, S, dP, P, dS);
 }
