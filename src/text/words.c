@@ -7,47 +7,6 @@
 #include "src/size.h"
 #include "src/text/words.h"
 
-/* ---- A text's words ----------------------------------------------------------------------- */
-
-/* Bytes that are white space, or (2) that may begin a character that is. */
-static const unsigned char spaces[256] = {
-    ['\t'] = 1, ['\n'] = 1, ['\v'] = 1, ['\f'] = 1, ['\r'] = 1, [0x1c] = 1, [0x1d] = 1, [0x1e] = 1, [0x1f] = 1, [' '] = 1,
-    [0xc2] = 2, [0xe1] = 2, [0xe2] = 2, [0xe3] = 2,
-};
-
-/* Bytes of the white space that a text of n bytes begins with: one character of it, or 0. */
-static size_t space(const unsigned char *s, size_t n)
-{
-    if (spaces[s[0]] < 2)
-        return spaces[s[0]];
-    if (s[0] == 0xc2)
-        return n >= 2 && (s[1] == 0x85 || s[1] == 0xa0) ? 2 : 0;
-    if (n < 3 || (s[1] & 0xc0) != 0x80 || (s[2] & 0xc0) != 0x80)
-        return 0;
-    const unsigned code = (s[0] & 15u) << 12 | (s[1] & 63u) << 6 | (s[2] & 63u);
-    return code == 0x1680 || (code >= 0x2000 && code <= 0x200a) || code == 0x2028 || code == 0x2029 || code == 0x202f || code == 0x205f
-        || code == 0x3000 ? 3 : 0;
-}
-
-/* n bytes, at most 8, and zeros after them. */
-static uint64_t load(const char *p, size_t n)
-{
-    uint64_t x = 0;
-
-    memcpy(&x, p, sru_min(n, 8));
-    return x;
-}
-
-struct sru_word sru_word_of(const char *text, size_t size)
-{
-    return (struct sru_word){ text, size, load(text, size), 0 };
-}
-
-bool sru_word_is_end(struct sru_word word)
-{
-    return word.size == sizeof SRU_EOS - 1 && memcmp(word.text, SRU_EOS, word.size) == 0;
-}
-
 static struct sru_word end_of_line(void)
 {
     return sru_word_of(SRU_EOS, sizeof SRU_EOS - 1);
@@ -56,47 +15,6 @@ static struct sru_word end_of_line(void)
 static struct sru_word unknown(void)
 {
     return sru_word_of(SRU_UNK, sizeof SRU_UNK - 1);
-}
-
-/* The same where a text has more bytes after the word: without a branch, since sizes of words are not foreseen. */
-static struct sru_word word_within(const char *text, size_t size, size_t room)
-{
-    struct sru_word word = { text, size, 0, 0 };
-
-    if (room < 8 || size == 0)
-        return sru_word_of(text, size);
-    memcpy(&word.first, text, 8);
-    word.first &= UINT64_MAX >> 8 * (8 - sru_min(size, 8));
-    return word;
-}
-
-bool sru_word_next(struct sru_word_reader *r, struct sru_word *word)
-{
-    const unsigned char *text = (const unsigned char *)r->text;
-    size_t some, from;
-
-    for (; r->at < r->size && (some = space(text + r->at, r->size - r->at)) > 0; r->at += some) {
-        r->inside = true;
-        if (text[r->at] != '\n')
-            continue;
-        r->at++;
-        r->inside = false;
-        *word = end_of_line();
-        return true;
-    }
-    if (r->at == r->size) {
-        *word = end_of_line();
-        const bool last = r->inside;
-        r->inside = false;
-        return last;
-    }
-    from = r->at;
-    do
-        r->at++;
-    while (r->at < r->size && (spaces[text[r->at]] == 0 || space(text + r->at, r->size - r->at) == 0));
-    r->inside = true;
-    *word = word_within(r->text + from, r->at - from, r->size - from);
-    return true;
 }
 
 /* ---- Numbers of words ------------------------------------------------------------------------ */
@@ -125,7 +43,7 @@ static uint64_t folded(const struct sru_words *w, uint64_t x)
 /* Bytes k to k + 8 of a word, as w has them. */
 static uint64_t eight(const struct sru_words *w, struct sru_word word, size_t k)
 {
-    return folded(w, k == 0 ? word.first : load(word.text + k, word.size - k));
+    return folded(w, k == 0 ? word.first : sru_word_load(word.text + k, word.size - k));
 }
 
 struct sru_word sru_words_get(const struct sru_words *w, size_t i)
@@ -133,46 +51,41 @@ struct sru_word sru_words_get(const struct sru_words *w, size_t i)
     return sru_word_of(w->text + w->at[i], w->at[i + 1] - w->at[i] - 1);
 }
 
-/* Of a word that has the same first 8 bytes. */
-static bool same_rest(const struct sru_words *w, size_t i, struct sru_word word)
+/* Of a word of more than 16 bytes, as many as word i: what the slots do not tell. */
+static bool same_middle(const struct sru_words *w, size_t i, struct sru_word word)
 {
     const char *mine = w->text + w->at[i];
 
-    if (w->at[i + 1] - w->at[i] - 1 != word.size)
+    if (w->at[i + 1] - w->at[i] - 1 != word.size)   /* of sizes above 255 */
         return false;
-    if (!w->lower && word.size <= 16) {   /* most: the last 8 bytes are the rest, and some before it */
-        uint64_t x, y;
-
-        memcpy(&x, mine + word.size - 8, 8);
-        memcpy(&y, word.text + word.size - 8, 8);
-        return x == y;
-    }
-    for (size_t k = 8; k < word.size; k += 8)
-        if (load(mine + k, word.size - k) != eight(w, word, k))
+    for (size_t k = 8; k < word.size - 8; k += 8)
+        if (sru_word_load(mine + k, word.size - k) != eight(w, word, k))
             return false;
     return true;
 }
 
+/* Of every byte something in every bit. */
 static uint64_t hash_of(const struct sru_words *w, struct sru_word word)
 {
     uint64_t h = (word.size ^ folded(w, word.first)) * 0x9e3779b97f4a7c15u;
 
-    for (size_t k = 8; k < word.size; k += 8)
+    for (size_t k = 8; word.size > 16 && k < word.size - 8; k += 8)
         h = ((h ^ h >> 32) ^ eight(w, word, k)) * 0x9e3779b97f4a7c15u;
-    h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;   /* of every byte something in every bit */
+    h = ((h ^ h >> 32) + folded(w, word.last)) * 0xd6e8feb86659fd93u;
     return h ^ h >> 32;
 }
 
 /* The slot that a word has, or would have; *fresh is then what goes there. */
 static struct sru_word_slot *slot_of(const struct sru_words *w, struct sru_word word, struct sru_word_slot *fresh)
 {
-    const uint64_t hash = word.hash ? word.hash : hash_of(w, word), first = folded(w, word.first);
+    const uint64_t hash = word.hash ? word.hash : hash_of(w, word), first = folded(w, word.first), last = folded(w, word.last);
     const uint32_t mark = (uint32_t)(hash >> 32) << 8 | (uint32_t)sru_min(word.size, 255);
     struct sru_word_slot *slots = w->slots;
     size_t i = hash & (w->n_slots - 1);
 
-    *fresh = (struct sru_word_slot){ first, mark, (uint32_t)w->n + 1 };
-    while (slots[i].number > 0 && (slots[i].first != first || slots[i].mark != mark || (word.size > 8 && !same_rest(w, slots[i].number - 1, word))))
+    *fresh = (struct sru_word_slot){ first, last, mark, (uint32_t)w->n + 1 };
+    while (slots[i].number > 0 && ((slots[i].first ^ first) | (slots[i].last ^ last) | (slots[i].mark ^ mark)
+                                   || (word.size > 16 && !same_middle(w, slots[i].number - 1, word))))
         i = (i + 1) & (w->n_slots - 1);
     return &slots[i];
 }

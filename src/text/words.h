@@ -1,51 +1,13 @@
-/* Words: how a text falls into them, and vocabularies of them by frequency. */
+/* Vocabularies of words by frequency. */
 #ifndef SRU_TEXT_WORDS_H
 #define SRU_TEXT_WORDS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "src/error.h"
+#include "src/text/word.h"
 
-/* ---- A text's words ----------------------------------------------------------------------- */
-
-/*
- * Words are what white space parts (Unicode's, as Python's str.split has it), and every line ends with SRU_EOS, whatever ends it and
- * the last one even where nothing does.  Any bytes: what is not UTF-8 is not white space.
- */
-#define SRU_EOS "<eos>"
-#define SRU_UNK "<unk>"
-/* What Billion Word's vocabulary has for them. */
-#define SRU_SENTENCE "<S>"
-#define SRU_UNK_UPPER "<UNK>"
-
-struct sru_word {
-    const char *text;      /* SRU_EOS's own, or in the text: it does not end with 0 */
-    size_t size;
-    uint64_t first;        /* its first 8 bytes, and zeros where it is shorter */
-    uint64_t hash;         /* of sru_words_expect, or 0: not known */
-};
-
-struct sru_word sru_word_of(const char *text, size_t size);
-/* Is it SRU_EOS? */
-bool sru_word_is_end(struct sru_word word);
-
-/* Where the next word of a text is looked for; zero but for the text. */
-struct sru_word_reader {
-    const char *text;
-    size_t size, at;
-    bool inside;           /* a line, whose end is to come */
-};
-
-/* false: there are no more. */
-bool sru_word_next(struct sru_word_reader *r, struct sru_word *word);
-
-/* ---- Vocabularies ---------------------------------------------------------------------------- */
-
-/* Most words are told apart without a look at the text: these are the first 8 bytes, and the size with a part of the hash. */
+/* Most words are told apart without a look at the text: these are the first and last 8 bytes, and the size with a part of the hash. */
 struct sru_word_slot {
-    uint64_t first;
+    uint64_t first, last;
     uint32_t mark, number;   /* number + 1, or 0: empty */
 };
 
