@@ -10,7 +10,7 @@ libcore_la_SOURCES = \
   src/model/config.h src/model/config.c src/model/params.h src/model/params.c src/model/lm.h src/model/lm.c \
   src/model/decode.h src/model/decode.c src/model/quantize.c src/model/layer.c src/model/net.c src/model/adaptive.h src/model/adaptive.c src/model/file.h src/model/file.c \
   src/text/text.h src/text/text.c src/text/word.h src/text/word.c src/text/words.h src/text/words.c src/text/vocab.h src/text/vocab.c src/text/part.h src/text/part.c \
-  src/text/streams.c src/text/corpus.h src/text/corpus.c src/text/prepared.h src/text/prepared.c src/text/prepare.c \
+  src/text/streams.c src/text/corpus.h src/text/corpus.c src/text/prepared.h src/text/prepared.c src/text/prepare.c src/text/spool.h src/text/spool.c \
   src/text/lines.h src/text/lines.c src/text/shuffle.h src/text/shuffle.c src/text/sample.h src/text/sample.c \
   src/train/schedule.h src/train/schedule.c src/train/optimizer.h src/train/optimizer.c src/train/muon.h src/train/muon.c src/train/metrics.h \
   src/train/metrics.c src/train/evaluate.h src/train/evaluate.c src/train/trainer.h src/train/trainer.c \

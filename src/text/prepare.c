@@ -4,21 +4,20 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "src/io/path.h"
 #include "src/io/replace.h"
 #include "src/size.h"
 #include "src/text/lines.h"
 #include "src/text/prepared.h"
+#include "src/text/spool.h"
 
-enum { WAITING = 1 << 18, AHEAD = 32 };       /* numbers in memory; words looked ahead */
-#define UNSEEN UINT32_MAX                     /* a word that the text to learn has not */
+enum { WAITING = 1 << 18, AHEAD = 64 };       /* numbers in memory; words looked ahead */
+#define UNSEEN SRU_SPOOL_LARGEST              /* a word that the text to learn has not */
 
 struct preparation {
     const struct sru_tokenizing *how;
@@ -26,36 +25,13 @@ struct preparation {
     const struct sru_preparing *watch;
     struct sru_prepared *out;
     struct sru_words counted;                 /* of the train part; its numbers are those that wait */
-    FILE    *waiting;                         /* all parts' numbers, one after another */
-    off_t    begin[SRU_PARTS];                /* where they begin in it */
+    struct sru_spool waiting;                 /* all parts' numbers, one after another */
+    uint64_t begin[SRU_PARTS];                /* where they begin in it */
     uint64_t done, total;                     /* bytes of text */
     uint64_t fingerprint;
     struct sru_vocab vocab;
     uint32_t *token;                          /* [counted.n] in the vocabulary */
 };
-
-/* ---- Numbers in a file, seven bits a byte: frequent words come early, so most take one or two -------------- */
-
-static void put(FILE *f, uint32_t id)
-{
-    for (; id >= 0x80; id >>= 7)
-        putc_unlocked((int)(id & 0x7f) | 0x80, f);
-    putc_unlocked((int)id, f);
-}
-
-/* false: the file ends, or cannot be read. */
-static bool take(FILE *f, uint32_t *id)
-{
-    int byte;
-
-    *id = 0;
-    for (unsigned shift = 0; (byte = getc_unlocked(f)) != EOF; shift += 7) {
-        *id |= (uint32_t)(byte & 0x7f) << shift;
-        if (byte < 0x80)
-            return true;
-    }
-    return false;
-}
 
 /* ---- Texts to numbers ------------------------------------------------------------------------- */
 
@@ -63,11 +39,11 @@ static bool take(FILE *f, uint32_t *id)
 static bool number(struct preparation *p, size_t i, struct sru_word word, uint32_t *id)
 {
     const int32_t known = p->given          ? sru_vocab_word(p->given, word)
-                        : i == SRU_TRAIN    ? sru_words_count(&p->counted, word, 1)
+                        : i == SRU_TRAIN    ? sru_words_count(&p->counted, word, 0)
                                             : sru_words_find(&p->counted, word);
 
-    *id = known >= 0 ? (uint32_t)known : UNSEEN;
-    return known >= 0 || p->given || i != SRU_TRAIN;
+    *id = known >= 0 && (uint32_t)known < UNSEEN ? (uint32_t)known : UNSEEN;
+    return *id != UNSEEN || p->given || i != SRU_TRAIN;
 }
 
 /* Of a text so far, and more of it. */
@@ -83,16 +59,25 @@ static uint64_t fingerprint(uint64_t h, const char *text, size_t n)
     return h;
 }
 
-static sru_status number_word(struct preparation *p, size_t i, struct sru_word word, struct sru_error *err)
+/* Pass by pass, so that what one word waits for does not hold up the others. */
+static sru_status number_words(struct preparation *p, size_t i, const struct sru_word *words, size_t n, struct sru_error *err)
 {
-    uint32_t id;
+    uint32_t ids[AHEAD];
 
-    if (!number(p, i, word, &id))
-        return sru_fail(err, SRU_ENOMEM, "out of memory for a vocabulary of more than %zu words", p->counted.n);
-    put(p->waiting, id);
-    p->out->tokens[i]++;
-    p->out->lines += i == SRU_TRAIN && (p->given ? (int32_t)id == p->given->end : sru_word_is_end(word));
-    return SRU_OK;
+    for (size_t k = 0; k < n; k++)
+        if (!number(p, i, words[k], &ids[k]))
+            return sru_fail(err, SRU_ENOMEM, "out of memory for a vocabulary of more than %zu words", p->counted.n);
+    if (i == SRU_TRAIN) {
+        const int32_t end = p->given ? p->given->end : sru_words_find(&p->counted, sru_word_of(SRU_EOS, sizeof SRU_EOS - 1));
+
+        for (size_t k = 0; k < n; k++) {
+            p->out->lines += (int32_t)ids[k] == end;
+            if (!p->given)
+                p->counted.count[ids[k]]++;
+        }
+    }
+    p->out->tokens[i] += n;
+    return sru_spool_put(&p->waiting, ids, n, err);
 }
 
 static sru_status number_lines(struct preparation *p, size_t i, const char *text, size_t size, struct sru_error *err)
@@ -102,20 +87,18 @@ static sru_status number_lines(struct preparation *p, size_t i, const char *text
     sru_status status = SRU_OK;
 
     if (p->out->tokens[i] == 0) {
-        p->begin[i] = ftello(p->waiting);
+        p->begin[i] = p->waiting.put;
+        words[0] = sru_word_of(SRU_EOS, sizeof SRU_EOS - 1);
         if (p->how->sentences)   /* the first sentence follows the end of one */
-            status = number_word(p, i, sru_word_of(SRU_EOS, sizeof SRU_EOS - 1), err);
+            status = number_words(p, i, words, 1, err);
     }
     for (size_t n = AHEAD; n == AHEAD && !status;) {
         for (n = 0; n < AHEAD && sru_word_next(&r, &words[n]); n++)
             sru_words_expect(p->given ? &p->given->words : &p->counted, &words[n]);
-        for (size_t k = 0; k < n && !status; k++)
-            status = number_word(p, i, words[k], err);
+        status = number_words(p, i, words, n, err);
     }
     if (status)
         return status;
-    if (ferror(p->waiting))
-        return sru_fail_errno(err, SRU_EIO, errno, "cannot write what is to become %s", SRU_PREPARED_NAME);
     p->fingerprint = fingerprint(p->fingerprint, text, size);
     p->out->bytes[i] += size;
     p->done += size;
@@ -247,19 +230,12 @@ static sru_status write_tensor(void *context, struct sru_replace *r, struct sru_
     uint32_t *ids = malloc(WAITING * sizeof *ids);
     uint16_t *narrow = malloc(WAITING * sizeof *narrow);
     uint64_t left = t->p->out->tokens[t->part];
-    sru_status status = ids && narrow ? SRU_OK : sru_fail(err, SRU_ENOMEM, "out of memory");
+    sru_status status = ids && narrow ? sru_spool_seek(&t->p->waiting, t->p->begin[t->part], err) : sru_fail(err, SRU_ENOMEM, "out of memory");
 
-    if (!status && fseeko(t->p->waiting, t->p->begin[t->part], SEEK_SET))
-        status = sru_fail_errno(err, SRU_EIO, errno, "cannot read the words' numbers again");
     while (left > 0 && !status) {
         const size_t n = left < WAITING ? (size_t)left : WAITING;
-        size_t i = 0;
 
-        while (i < n && take(t->p->waiting, &ids[i]))
-            i++;
-        if (i < n)
-            status = sru_fail_errno(err, SRU_EIO, errno, "cannot read the words' numbers again");
-        else if (!(status = translate(t, ids, narrow, n, err)))
+        if (!(status = sru_spool_take(&t->p->waiting, ids, n, err)) && !(status = translate(t, ids, narrow, n, err)))
             status = sru_replace_write(r, t->width == 2 ? (const void *)narrow : ids, n * t->width, err);
         left -= n;
     }
@@ -274,23 +250,22 @@ static sru_status write_lines(void *context, struct sru_replace *r, struct sru_e
     const struct tensor *t = context;
     const uint64_t n = t->p->out->tokens[SRU_TRAIN];
     uint64_t *lines = malloc(WAITING * sizeof *lines);
-    sru_status status = lines ? SRU_OK : sru_fail(err, SRU_ENOMEM, "out of memory");
-    size_t waiting = 0;
-    uint32_t id;
+    uint32_t *ids = malloc(WAITING * sizeof *ids);
+    sru_status status = lines && ids ? sru_spool_seek(&t->p->waiting, t->p->begin[SRU_TRAIN], err) : sru_fail(err, SRU_ENOMEM, "out of memory");
 
-    if (!status && fseeko(t->p->waiting, t->p->begin[SRU_TRAIN], SEEK_SET))
-        status = sru_fail_errno(err, SRU_EIO, errno, "cannot read the words' numbers again");
-    for (uint64_t i = 0; i < n && !status; i++) {
-        if (!take(t->p->waiting, &id))
-            status = sru_fail_errno(err, SRU_EIO, errno, "cannot read the words' numbers again");
-        else if (id != UNSEEN && (int32_t)(t->p->token ? t->p->token[id] : id) == t->v->end)
-            lines[waiting++] = i + 1;
-        if (!status && (waiting == WAITING || i + 1 == n)) {
-            status = sru_replace_write(r, lines, waiting * sizeof *lines, err);
-            waiting = 0;
-        }
+    for (uint64_t at = 0; at < n && !status; at += WAITING) {
+        const size_t some = n - at < WAITING ? (size_t)(n - at) : WAITING;
+        size_t found = 0;
+
+        if ((status = sru_spool_take(&t->p->waiting, ids, some, err)))
+            break;
+        for (size_t i = 0; i < some; i++)
+            if (ids[i] != UNSEEN && (int32_t)(t->p->token ? t->p->token[ids[i]] : ids[i]) == t->v->end)
+                lines[found++] = at + i + 1;
+        status = sru_replace_write(r, lines, found * sizeof *lines, err);
     }
     free(lines);
+    free(ids);
     return status;
 }
 
@@ -346,46 +321,24 @@ static sru_status write_corpus(struct preparation *p, const char *directory, con
 
 /* ---- Interface ------------------------------------------------------------------------------------------ */
 
-/* A file that has no name any more. */
-static sru_status open_waiting(struct preparation *p, const char *directory, struct sru_error *err)
-{
-    char *path = sru_path_join(directory, "words.XXXXXX");
-    const int fd = path ? mkstemp(path) : -1, failure = path ? errno : ENOMEM;
-
-    if (fd >= 0)
-        unlink(path);
-    free(path);
-    if (fd < 0)
-        return sru_fail_errno(err, SRU_EIO, failure, "cannot write in %s", directory);
-    if (!(p->waiting = fdopen(fd, "w+b"))) {
-        close(fd);
-        return sru_fail_errno(err, SRU_EIO, errno, "cannot write in %s", directory);
-    }
-    setvbuf(p->waiting, NULL, _IOFBF, 1 << 20);
-    return SRU_OK;
-}
-
 sru_status sru_prepare(const char *directory, const struct sru_sources *from, const struct sru_tokenizing *how, const struct sru_vocab *given,
                        const struct sru_preparing *watch, struct sru_prepared *out, struct sru_error *err)
 {
-    struct preparation p = { .how = how, .given = given, .watch = watch, .out = out, .counted.lower = how->lower,
+    struct preparation p = { .how = how, .given = given, .watch = watch, .out = out, .counted.lower = how->lower, .waiting.fd = -1,
                              .fingerprint = 0xcbf29ce484222325u };
 
     *out = (struct sru_prepared){ 0 };
     if (given && given->end < 0)
         return sru_fail(err, SRU_EFORMAT, "the vocabulary has neither " SRU_EOS " nor " SRU_SENTENCE ", one of which ends a line");
-    sru_status status = open_waiting(&p, directory, err);
+    sru_status status = sru_spool_open(&p.waiting, directory, err);
     if (!status)
         status = number_texts(&p, from, err);
-    if (!status && (fflush(p.waiting) || ferror(p.waiting)))
-        status = sru_fail_errno(err, SRU_EIO, errno, "cannot write in %s", directory);
     if (!status && !given)
         status = find_vocab(&p, err);
     if (!status)
         status = write_corpus(&p, directory, given ? given : &p.vocab, err);
     out->words = given ? given->size : p.vocab.size;
-    if (p.waiting)
-        fclose(p.waiting);
+    sru_spool_close(&p.waiting);
     free(p.token);
     sru_words_close(&p.counted);
     sru_vocab_close(&p.vocab);
