@@ -35,17 +35,6 @@ struct preparation {
 
 /* ---- Texts to numbers ------------------------------------------------------------------------- */
 
-/* The number of a word in part i, which may be UNSEEN.  false: out of memory. */
-static bool number(struct preparation *p, size_t i, struct sru_word word, uint32_t *id)
-{
-    const int32_t known = p->given          ? sru_vocab_word(p->given, word)
-                        : i == SRU_TRAIN    ? sru_words_count(&p->counted, word, 0)
-                                            : sru_words_find(&p->counted, word);
-
-    *id = known >= 0 && (uint32_t)known < UNSEEN ? (uint32_t)known : UNSEEN;
-    return *id != UNSEEN || p->given || i != SRU_TRAIN;
-}
-
 /* Of a text so far, and more of it. */
 static uint64_t fingerprint(uint64_t h, const char *text, size_t n)
 {
@@ -59,22 +48,22 @@ static uint64_t fingerprint(uint64_t h, const char *text, size_t n)
     return h;
 }
 
-/* Pass by pass, so that what one word waits for does not hold up the others. */
+/* The numbers of words in part i, at most AHEAD, which may be UNSEEN.  SRU_ENOMEM. */
 static sru_status number_words(struct preparation *p, size_t i, const struct sru_word *words, size_t n, struct sru_error *err)
 {
+    const struct sru_words *in = p->given ? &p->given->words : &p->counted;
+    int32_t known[AHEAD], end;
     uint32_t ids[AHEAD];
 
-    for (size_t k = 0; k < n; k++)
-        if (!number(p, i, words[k], &ids[k]))
-            return sru_fail(err, SRU_ENOMEM, "out of memory for a vocabulary of more than %zu words", p->counted.n);
-    if (i == SRU_TRAIN) {
-        const int32_t end = p->given ? p->given->end : sru_words_find(&p->counted, sru_word_of(SRU_EOS, sizeof SRU_EOS - 1));
-
-        for (size_t k = 0; k < n; k++) {
-            p->out->lines += (int32_t)ids[k] == end;
-            if (!p->given)
-                p->counted.count[ids[k]]++;
-        }
+    if (p->given || i != SRU_TRAIN)
+        for (size_t k = 0; k < n; k++)
+            known[k] = p->given ? sru_vocab_word(p->given, words[k]) : sru_words_find(in, words[k]);
+    else if (!sru_words_count_all(&p->counted, words, n, known) || p->counted.n >= UNSEEN)
+        return sru_fail(err, SRU_ENOMEM, "out of memory for a vocabulary of more than %zu words", p->counted.n);
+    end = p->given ? p->given->end : sru_words_find(in, sru_word_of(SRU_EOS, sizeof SRU_EOS - 1));
+    for (size_t k = 0; k < n; k++) {
+        p->out->lines += i == SRU_TRAIN && known[k] == end;
+        ids[k] = known[k] >= 0 ? (uint32_t)known[k] : UNSEEN;
     }
     p->out->tokens[i] += n;
     return sru_spool_put(&p->waiting, ids, n, err);

@@ -41,9 +41,9 @@ static uint64_t folded(const struct sru_words *w, uint64_t x)
 }
 
 /* Bytes k to k + 8 of a word, as w has them. */
-static uint64_t eight(const struct sru_words *w, struct sru_word word, size_t k)
+static uint64_t eight(const struct sru_words *w, const struct sru_word *word, size_t k)
 {
-    return folded(w, k == 0 ? word.first : sru_word_load(word.text + k, word.size - k));
+    return folded(w, k == 0 ? word->first : sru_word_load(word->text + k, word->size - k));
 }
 
 struct sru_word sru_words_get(const struct sru_words *w, size_t i)
@@ -52,72 +52,84 @@ struct sru_word sru_words_get(const struct sru_words *w, size_t i)
 }
 
 /* Of a word of more than 16 bytes, as many as word i: what the slots do not tell. */
-static bool same_middle(const struct sru_words *w, size_t i, struct sru_word word)
+static bool same_middle(const struct sru_words *w, size_t i, const struct sru_word *word)
 {
     const char *mine = w->text + w->at[i];
 
-    if (w->at[i + 1] - w->at[i] - 1 != word.size)   /* of sizes above 255 */
+    if (w->at[i + 1] - w->at[i] - 1 != word->size)   /* of sizes above 255 */
         return false;
-    for (size_t k = 8; k < word.size - 8; k += 8)
-        if (sru_word_load(mine + k, word.size - k) != eight(w, word, k))
+    for (size_t k = 8; k < word->size - 8; k += 8)
+        if (sru_word_load(mine + k, word->size - k) != eight(w, word, k))
             return false;
     return true;
 }
 
 /* Of every byte something in every bit. */
-static uint64_t hash_of(const struct sru_words *w, struct sru_word word)
+static uint64_t hash_of(const struct sru_words *w, const struct sru_word *word)
 {
-    uint64_t h = (word.size ^ folded(w, word.first)) * 0x9e3779b97f4a7c15u;
+    uint64_t h = (word->size ^ folded(w, word->first)) * 0x9e3779b97f4a7c15u;
 
-    for (size_t k = 8; word.size > 16 && k < word.size - 8; k += 8)
+    for (size_t k = 8; word->size > 16 && k < word->size - 8; k += 8)
         h = ((h ^ h >> 32) ^ eight(w, word, k)) * 0x9e3779b97f4a7c15u;
-    h = ((h ^ h >> 32) + folded(w, word.last)) * 0xd6e8feb86659fd93u;
+    h = ((h ^ h >> 32) + folded(w, word->last)) * 0xd6e8feb86659fd93u;
     return h ^ h >> 32;
 }
 
-/* The slot that a word has, or would have; *fresh is then what goes there. */
-static struct sru_word_slot *slot_of(const struct sru_words *w, struct sru_word word, struct sru_word_slot *fresh)
+/* What a slot has of a word besides its number. */
+static struct sru_word_slot key_of(const struct sru_words *w, const struct sru_word *word)
 {
-    const uint64_t hash = word.hash ? word.hash : hash_of(w, word), first = folded(w, word.first), last = folded(w, word.last);
-    const uint32_t mark = (uint32_t)(hash >> 32) << 8 | (uint32_t)sru_min(word.size, 255);
-    struct sru_word_slot *slots = w->slots;
-    size_t i = hash & (w->n_slots - 1);
+    const uint64_t hash = word->hash ? word->hash : hash_of(w, word);
 
-    *fresh = (struct sru_word_slot){ first, last, mark, (uint32_t)w->n + 1 };
-    while (slots[i].number > 0 && ((slots[i].first ^ first) | (slots[i].last ^ last) | (slots[i].mark ^ mark)
-                                   || (word.size > 16 && !same_middle(w, slots[i].number - 1, word))))
+    return (struct sru_word_slot){ folded(w, word->first), folded(w, word->last),
+                                   (uint32_t)(hash >> 32) << 8 | (uint32_t)sru_min(word->size, 255), 0 };
+}
+
+/* The slot that a word has, or would have. */
+static struct sru_word_slot *slot_of(const struct sru_words *w, const struct sru_word *word)
+{
+    const struct sru_word_slot key = key_of(w, word);
+    struct sru_word_slot *slots = w->slots;
+    size_t i = (word->hash ? word->hash : hash_of(w, word)) & (w->n_slots - 1);
+
+    while (slots[i].number > 0 && ((slots[i].first ^ key.first) | (slots[i].last ^ key.last) | (slots[i].mark ^ key.mark)
+                                   || (word->size > 16 && !same_middle(w, slots[i].number - 1, word))))
         i = (i + 1) & (w->n_slots - 1);
     return &slots[i];
 }
 
 void sru_words_expect(const struct sru_words *w, struct sru_word *word)
 {
-    word->hash = hash_of(w, *word);
+    word->hash = hash_of(w, word);
     if (w->n_slots > 0)
         __builtin_prefetch(&w->slots[word->hash & (w->n_slots - 1)]);
 }
 
 int32_t sru_words_find(const struct sru_words *w, struct sru_word word)
 {
-    struct sru_word_slot fresh;
+    return w->n_slots > 0 ? (int32_t)slot_of(w, &word)->number - 1 : -1;
+}
 
-    return w->n_slots > 0 ? (int32_t)slot_of(w, word, &fresh)->number - 1 : -1;
+/* Word i, which has no slot yet, gets one. */
+static void take_slot(struct sru_words *w, const struct sru_word *word, size_t i)
+{
+    struct sru_word_slot *slot = slot_of(w, word);
+
+    *slot = key_of(w, word);
+    slot->number = (uint32_t)i + 1;
 }
 
 /* Twice the slots. */
 static bool rehash(struct sru_words *w)
 {
     struct sru_words more = *w;
-    struct sru_word_slot fresh;
 
     more.n_slots = w->n_slots > 0 ? 2 * w->n_slots : 1024;
     if (!(more.slots = calloc(more.n_slots, sizeof *more.slots)))
         return false;
     for (size_t i = 0; i < w->n; i++) {
-        struct sru_word_slot *slot = slot_of(&more, sru_words_get(w, i), &fresh);
+        const struct sru_word word = sru_words_get(w, i);
 
-        fresh.number = (uint32_t)i + 1;
-        *slot = fresh;
+        take_slot(&more, &word, i);
     }
     free(w->slots);
     *w = more;
@@ -161,28 +173,44 @@ static bool make_room(struct sru_words *w, size_t bytes)
     return 2 * (w->n + 1) <= w->n_slots || rehash(w);
 }
 
+/* The number of a word that is new.  -1: out of memory, or too many. */
+static int32_t append(struct sru_words *w, const struct sru_word *word)
+{
+    if (!make_room(w, word->size))
+        return -1;
+    char *mine = w->text + w->at[w->n];
+
+    for (size_t k = 0; k < word->size; k += 8) {
+        const uint64_t x = eight(w, word, k);
+        for (size_t b = k; b < sru_min(word->size, k + 8); b++)
+            mine[b] = (char)(x >> 8 * (b - k));
+    }
+    mine[word->size] = '\0';
+    take_slot(w, word, w->n);
+    w->count[w->n] = 0;
+    w->at[w->n + 1] = w->at[w->n] + word->size + 1;
+    return (int32_t)w->n++;
+}
+
 int32_t sru_words_count(struct sru_words *w, struct sru_word word, uint64_t times)
 {
-    struct sru_word_slot fresh;
-    int32_t i = sru_words_find(w, word);
+    const int32_t known = sru_words_find(w, word), i = known >= 0 ? known : append(w, &word);
 
-    if (i < 0) {
-        if (!make_room(w, word.size))
-            return -1;
-        char *mine = w->text + w->at[w->n];
-        for (size_t k = 0; k < word.size; k += 8) {
-            const uint64_t x = eight(w, word, k);
-            for (size_t b = k; b < sru_min(word.size, k + 8); b++)
-                mine[b] = (char)(x >> 8 * (b - k));
-        }
-        mine[word.size] = '\0';
-        *slot_of(w, word, &fresh) = fresh;
-        w->count[w->n] = 0;
-        w->at[w->n + 1] = w->at[w->n] + word.size + 1;
-        i = (int32_t)w->n++;
-    }
-    w->count[i] += times;
+    if (i >= 0)
+        w->count[i] += times;
     return i;
+}
+
+bool sru_words_count_all(struct sru_words *w, const struct sru_word *words, size_t n, int32_t *numbers)
+{
+    for (size_t k = 0; k < n; k++) {
+        numbers[k] = w->n_slots > 0 ? (int32_t)slot_of(w, &words[k])->number - 1 : -1;
+        if (numbers[k] < 0 && (numbers[k] = append(w, &words[k])) < 0)
+            return false;
+    }
+    for (size_t k = 0; k < n; k++)   /* another pass, so that these places come from memory side by side */
+        w->count[numbers[k]]++;
+    return true;
 }
 
 sru_status sru_words_count_text(struct sru_words *w, const char *text, size_t size, struct sru_error *err)

@@ -31,6 +31,8 @@ void sru_words_expect(const struct sru_words *w, struct sru_word *word);
 int32_t sru_words_find(const struct sru_words *w, struct sru_word word);
 /* The same, and where it is new its number is that of the next; `times` are counted.  -1: out of memory, or too many for a number. */
 int32_t sru_words_count(struct sru_words *w, struct sru_word word, uint64_t times);
+/* n words, once each, and their numbers.  false: as -1. */
+bool sru_words_count_all(struct sru_words *w, const struct sru_word *words, size_t n, int32_t *numbers);
 /* Count all of a text's words.  SRU_ENOMEM. */
 sru_status sru_words_count_text(struct sru_words *w, const char *text, size_t size, struct sru_error *err);
 
