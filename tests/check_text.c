@@ -110,121 +110,6 @@ START_TEST(files)
 }
 END_TEST
 
-/* ---- Words ------------------------------------------------------------------------------------------ */
-
-/* The words of a text, each after a bar. */
-static const char *words_of(const char *text, size_t size)
-{
-    static char all[256];
-    struct sru_word_reader r = { .text = text, .size = size };
-    struct sru_word word;
-    size_t n = 0;
-
-    while (sru_word_next(&r, &word)) {
-        all[n++] = '|';
-        memcpy(all + n, word.text, word.size);
-        n += word.size;
-    }
-    all[n] = '\0';
-    return all;
-}
-#define WORDS(text) words_of(text, sizeof text - 1)
-
-START_TEST(words_are_pythons)
-{
-    ck_assert_str_eq(WORDS(""), "");
-    ck_assert_str_eq(WORDS("a"), "|a|<eos>");
-    ck_assert_str_eq(WORDS(" a  bc \t\r\nd\n"), "|a|bc|<eos>|d|<eos>");
-    ck_assert_str_eq(WORDS("\n\n \nx"), "|<eos>|<eos>|<eos>|x|<eos>");
-    ck_assert_str_eq(WORDS("x\n "), "|x|<eos>|<eos>");
-    /* No-break, thin and ideographic spaces part words; other letters, and bytes that are no UTF-8, do not. */
-    ck_assert_str_eq(WORDS("a\xc2\xa0" "b\xe2\x80\x89" "c\xe3\x80\x80" "d"), "|a|b|c|d|<eos>");
-    ck_assert_str_eq(WORDS("\xc3\xa9t\xc3\xa9 \xe2\x80\xa6\xe2\x80"), "|\xc3\xa9t\xc3\xa9|\xe2\x80\xa6\xe2\x80|<eos>");
-    ck_assert_str_eq(WORDS("a\xc2"), "|a\xc2|<eos>");
-}
-END_TEST
-
-/* A vocabulary's words, each with its count. */
-static const char *rank(const char *text, bool lower, uint64_t min_count, size_t most, bool always)
-{
-    static char all[256];
-    struct sru_words counted = { .lower = lower }, v;
-    size_t n = 0;
-
-    ck_assert(!sru_words_count_text(&counted, text, strlen(text), NULL) && !sru_words_rank(&counted, min_count, most, always, &v, NULL));
-    all[0] = '\0';
-    for (size_t i = 0; i < v.n; i++)
-        n += (size_t)sprintf(all + n, "%s %d,", v.text + v.at[i], (int)v.count[i]);
-    for (size_t i = 0; i < v.n; i++)
-        ck_assert_int_eq(sru_words_find(&v, sru_words_get(&v, i)), (int)i);
-    ck_assert_int_eq(sru_words_find(&v, sru_word_of("nowhere", 7)), -1);
-    sru_words_close(&v), sru_words_close(&counted);
-    return all;
-}
-
-static const char *ranked(const char *text, bool lower, uint64_t min_count, size_t most)
-{
-    return rank(text, lower, min_count, most, false);
-}
-
-START_TEST(words_by_frequency)
-{
-    const char text[] = "b a c a\nB d c a\n";
-
-    ck_assert_str_eq(ranked(text, false, 0, 0), "<eos> 2,a 3,c 2,b 1,B 1,d 1,");
-    ck_assert_str_eq(ranked(text, true, 0, 0), "<eos> 2,a 3,b 2,c 2,d 1,");
-    ck_assert_str_eq(ranked(text, false, 2, 0), "<eos> 2,a 3,<unk> 3,c 2,");
-    ck_assert_str_eq(ranked(text, false, 0, 4), "<eos> 2,a 3,<unk> 3,c 2,");
-    ck_assert_str_eq(ranked(text, false, 0, 6), "<eos> 2,a 3,c 2,b 1,B 1,d 1,");
-    ck_assert_str_eq(ranked(text, false, 0, 5), "<eos> 2,a 3,c 2,<unk> 2,b 1,");
-    ck_assert_str_eq(ranked("<unk> a <unk> b a a <unk> <unk>", false, 2, 0), "<eos> 1,<unk> 5,a 3,");
-    ck_assert_str_eq(ranked("", false, 0, 0), "<eos> 0,");
-    /* With <unk> whatever the text has, which is one of those that there may be. */
-    ck_assert_str_eq(rank(text, false, 0, 0, true), "<eos> 2,a 3,c 2,b 1,B 1,d 1,<unk> 0,");
-    ck_assert_str_eq(rank(text, false, 0, 7, true), "<eos> 2,a 3,c 2,b 1,B 1,d 1,<unk> 0,");
-    ck_assert_str_eq(rank(text, false, 0, 6, true), "<eos> 2,a 3,c 2,b 1,B 1,<unk> 1,");
-    ck_assert_str_eq(rank("<unk> a b", false, 0, 4, true), "<eos> 1,<unk> 1,a 1,b 1,");
-}
-END_TEST
-
-/* Many words, so that the table grows many times. */
-START_TEST(many_words)
-{
-    struct sru_words w = { 0 };
-    char word[16];
-
-    for (int round = 0; round < 2; round++)
-        for (int i = 0; i < 50000; i++) {
-            const size_t size = (size_t)sprintf(word, "%d", i * 7);
-            ck_assert_int_eq(sru_words_count(&w, sru_word_of(word, size), 1), i);
-        }
-    ck_assert(w.n == 50000 && w.count[123] == 2 && strcmp(w.text + w.at[49999], "349993") == 0);
-    sru_words_close(&w);
-}
-END_TEST
-
-/* Every byte as the fourth, and as the twelfth, of a word: A to Z and no other is lowered. */
-START_TEST(lowered)
-{
-    struct sru_words w = { .lower = true };
-    char word[12] = "xyzwXYZWabcd";
-
-    for (int byte = 1; byte < 256; byte++)
-        for (size_t at = 3; at < 12; at += 8) {
-            memcpy(word, "xyzwxyzwabcd", 12);
-            word[at] = (char)byte;
-            const int32_t i = sru_words_count(&w, sru_word_of(word, 12), 1);
-            ck_assert_int_eq(w.text[w.at[i] + at], (char)(byte >= 'A' && byte <= 'Z' ? byte + 32 : byte));
-            memcpy(word, "XyZWxYzwaBC", 11);
-            word[at] = (char)byte;
-            word[11] = at == 11 ? (char)byte : 'D';
-            ck_assert_int_eq(sru_words_find(&w, sru_word_of(word, 12)), i);
-            ck_assert_int_eq(sru_words_find(&w, sru_word_of(word, 11)), -1);
-        }
-    sru_words_close(&w);
-}
-END_TEST
-
 /* ---- Corpora -------------------------------------------------------------------------------------------- */
 
 static char directory[64];
@@ -524,10 +409,6 @@ int main(void)
     tcase_add_test(t, splits);
     tcase_add_test(t, streams);
     tcase_add_test(t, files);
-    tcase_add_test(t, words_are_pythons);
-    tcase_add_test(t, words_by_frequency);
-    tcase_add_test(t, many_words);
-    tcase_add_test(t, lowered);
     suite_add_tcase(s, t);
     t = tcase_create("corpora");
     tcase_add_checked_fixture(t, make_directory, remove_directory);

@@ -4,7 +4,7 @@ libsupport_la_SOURCES = tests/support.h tests/support.c tests/reference/referenc
 libsupport_la_LIBADD = libcore.la $(CHECK_LIBS)
 
 unit_tests = tests/check_error tests/check_files tests/check_ops tests/check_ops_layer tests/check_product \
-  tests/check_conformance tests/check_text tests/check_train tests/check_muon tests/check_model tests/check_decode tests/check_sample tests/check_kernels \
+  tests/check_conformance tests/check_text tests/check_words tests/check_train tests/check_muon tests/check_model tests/check_decode tests/check_sample tests/check_kernels \
   tests/check_bench tests/check_threads tests/check_threads_plain
 if LIBZIP
 unit_tests += tests/check_torch
@@ -18,6 +18,7 @@ tests_check_ops_layer_SOURCES = tests/check_ops_layer.c tests/gradient.h tests/g
 tests_check_product_SOURCES = tests/check_product.c
 tests_check_conformance_SOURCES = tests/check_conformance.c
 tests_check_text_SOURCES = tests/check_text.c
+tests_check_words_SOURCES = tests/check_words.c
 tests_check_train_SOURCES = tests/check_train.c
 tests_check_muon_SOURCES = tests/check_muon.c
 tests_check_model_SOURCES = tests/check_model.c tests/models.h tests/models.c
