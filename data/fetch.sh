@@ -42,7 +42,7 @@ blob_of() {
     { printf 'blob %s\0' "$(size_of "$1")"; cat "$1"; } | $sha1 | cut -d ' ' -f 1
 }
 
-# check FILE SIZE SUM: a size of 0 is not known; a sum of 40 digits is git's, one of 64 SHA-256.
+# check FILE SIZE SUM: a sum of 64 digits is SHA-256; one of 40 is git's, which the size is a part of: 0 leaves it to that.
 check() {
     [ $checked = yes ] || return 0
     [ "$2" = 0 ] || [ "$(size_of "$1")" = "$2" ] || die "$1 has $(size_of "$1") bytes instead of $2: remove it, and run this again"

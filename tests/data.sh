@@ -24,7 +24,9 @@ if command -v zip >/dev/null && command -v unzip >/dev/null; then
     check 'training on it' "$sru" train --data enwik8 --out r1 $small
     mkdir -p w/wikitext-103; for part in train valid test; do words 100 $part >w/wikitext-103/wiki.$part.tokens; done
     (cd w && zip -q -r wikitext-103-v1.zip wikitext-103 && rm -r wikitext-103)
-    check 'WikiText-103 of another checksum' not "$data/wikitext-103" w; says 'another checksum'
+    check 'WikiText-103 of another size' not "$data/wikitext-103" w; says 'bytes instead of 190229076'
+    mkdir -p z && truncate -s 190229076 z/wikitext-103-v1.zip
+    check 'WikiText-103 of another checksum' not "$data/wikitext-103" z; says 'another checksum'
     check 'WikiText-103' "$data/wikitext-103" --unchecked w
     # shellcheck disable=SC2086
     check 'training on it' "$sru" train --data w --out r2 $small
