@@ -56,5 +56,14 @@ arguments "\$@"
 fetch some.zip 5 '5 bytes' 0 http://127.0.0.1:9/some.zip
 END
 check 'no network' not sh lost.sh; says 'is there a network'; says 'http://127.0.0.1:9/some.zip (5 bytes)'
+# A download that broke off goes on where it did: what came before is not fetched again.
+if command -v curl >/dev/null; then
+    sed "s,http://127.0.0.1:9/some.zip,file://$dir/source," lost.sh >found.sh
+    printf abcdef >source
+    mkdir -p half && printf ABC >half/some.zip.part
+    check 'the rest of a download' sh found.sh --unchecked half
+    check 'what came before stays' sh -c '[ "$(cat half/some.zip)" = ABCdef ]'
+    check 'a download of another size' not sh found.sh whole.d; says 'has 6 bytes instead of 5'
+fi
 echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
 [ $failures = 0 ]
