@@ -23,7 +23,7 @@ include_HEADERS = src/sru.h
 libsru_la_SOURCES =
 libsru_la_LIBADD = libcore.la
 libsru_la_CFLAGS = $(AM_CFLAGS)
-libsru_la_LDFLAGS = -version-info 0:0:0 -no-undefined
+libsru_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined
 
 bin_PROGRAMS += sru-lm
 sru_lm_SOURCES = src/cli/sru-lm.c src/cli/cli.h src/cli/options.c src/cli/messages.c src/cli/words.h src/cli/words.c \
