@@ -177,6 +177,8 @@ expect 1 'prepare, where a corpus is' "$sru" prepare --data text --out corpus; s
 expect 2 'prepare without --out' "$sru" prepare --data text; says '--out'
 expect 2 'prepare with two vocabularies' "$sru" prepare --data text --out c2 --words corpus/vocabulary.txt --min-count 2; says '--words'
 expect 1 'prepare nothing' "$sru" prepare --data nowhere --out c2; says nowhere
+: >nothing
+expect 1 'prepare an empty text' "$sru" prepare --data nothing --out c2; says 'nothing is empty'
 expect 1 'prepare standard input, split' "$sru" prepare --data - --out c2; says '--valid'
 expect 0 'prepare with a vocabulary' "$sru" prepare --data text --out c3 --words corpus/vocabulary.txt
 check 'the same corpus' cmp corpus/corpus.safetensors c3/corpus.safetensors

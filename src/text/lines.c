@@ -79,28 +79,30 @@ static sru_status find_files(struct sru_lines *l, const char *path, struct sru_e
     return add(l, strdup(path)) ? SRU_OK : sru_fail(err, SRU_ENOMEM, "out of memory to read %s", path);
 }
 
-static uint64_t total_of(const struct sru_lines *l)
+/* All files' bytes.  false: not known. */
+static bool sized(const struct sru_lines *l, uint64_t *total)
 {
-    uint64_t total = 0;
     struct stat st;
 
     for (size_t i = 0; i < l->n_paths; i++) {
         if (strcmp(l->paths[i], "-") == 0 || stat(l->paths[i], &st) || !S_ISREG(st.st_mode))
-            return 0;
-        total += (uint64_t)st.st_size;
+            return false;
+        *total += (uint64_t)st.st_size;
     }
-    return total;
+    return true;
 }
 
 sru_status sru_lines_open(struct sru_lines *l, const char *path, struct sru_error *err)
 {
+    uint64_t total = 0;
+
     *l = (struct sru_lines){ .fd = -1, .room = BUFFER, .buffer = malloc(BUFFER) };
     const sru_status status = l->buffer ? find_files(l, path, err) : sru_fail(err, SRU_ENOMEM, "out of memory to read %s", name_of(path));
 
     if (status)
         sru_lines_close(l);
     else
-        l->total = total_of(l);
+        l->total = (l->sized = sized(l, &total)) ? total : 0;
     return status;
 }
 

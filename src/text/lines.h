@@ -15,7 +15,8 @@ struct sru_lines {
     int      fd;              /* the file at hand, or -1 */
     char    *buffer;
     size_t   room, from, size;
-    uint64_t total;           /* bytes of all files; 0: not known */
+    bool     sized;           /* all are files of a known size */
+    uint64_t total;           /* and their bytes; 0 where they are not */
 };
 
 /* SRU_EIO: there is no such file, or no file in the directory; SRU_ENOMEM. */

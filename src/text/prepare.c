@@ -153,7 +153,9 @@ static sru_status number_texts(struct preparation *p, const struct sru_sources *
         status = sru_lines_open(&l[n], from->path[n], err);
         p->total += l[n].total;
     }
-    if (!status && n == 1 && (l[0].total == 0 || l[0].n_paths > 1))
+    if (!status && n == 1 && l[0].sized && l[0].total == 0)
+        status = sru_fail(err, SRU_EIO, "%s is empty", from->path[0]);
+    if (!status && n == 1 && (!l[0].sized || l[0].n_paths > 1))
         status = sru_fail(err, SRU_EINVAL, "%s cannot be split into parts, which takes one file: give --valid", from->path[0]);
     for (size_t i = 0; i < n && n > 1 && !status; i++)
         status = number_part(p, i, &l[i], err);
