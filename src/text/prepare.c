@@ -60,7 +60,7 @@ static sru_status number_words(struct preparation *p, size_t i, const struct sru
             known[k] = p->given ? sru_vocab_word(p->given, words[k]) : sru_words_find(in, words[k]);
     else if (!sru_words_count_all(&p->counted, words, n, known) || p->counted.n >= UNSEEN)
         return sru_fail(err, SRU_ENOMEM, "out of memory for a vocabulary of more than %zu words", p->counted.n);
-    end = p->given ? p->given->end : sru_words_find(in, sru_word_of(SRU_EOS, sizeof SRU_EOS - 1));
+    end = p->given ? p->given->end : sru_words_find(in, sru_word_end());
     for (size_t k = 0; k < n; k++) {
         p->out->lines += i == SRU_TRAIN && known[k] == end;
         ids[k] = known[k] >= 0 ? (uint32_t)known[k] : UNSEEN;
@@ -77,7 +77,7 @@ static sru_status number_lines(struct preparation *p, size_t i, const char *text
 
     if (p->out->tokens[i] == 0) {
         p->begin[i] = p->waiting.put;
-        words[0] = sru_word_of(SRU_EOS, sizeof SRU_EOS - 1);
+        words[0] = sru_word_end();
         if (p->how->sentences)   /* the first sentence follows the end of one */
             status = number_words(p, i, words, 1, err);
     }

@@ -13,7 +13,7 @@
 #include "src/size.h"
 #include "src/text/spool.h"
 
-enum { BUFFER = 1 << 20, ROOM = 8 };   /* a number is written and read as 8 bytes, of which some are its own */
+enum { BUFFER = 1 << 20, MOST = 4 };   /* a number is written and read as MOST bytes, of which some are its own */
 
 sru_status sru_spool_open(struct sru_spool *s, const char *directory, struct sru_error *err)
 {
@@ -26,7 +26,7 @@ sru_status sru_spool_open(struct sru_spool *s, const char *directory, struct sru
     free(path);
     if (fd < 0)
         return sru_fail_errno(err, SRU_EIO, failure, "cannot write in %s", directory);
-    if (!(s->buffer = malloc(BUFFER + ROOM)))
+    if (!(s->buffer = malloc(BUFFER + MOST)))
         return sru_fail(err, SRU_ENOMEM, "out of memory");
     return SRU_OK;
 }
@@ -55,20 +55,20 @@ static sru_status write_buffer(struct sru_spool *s, struct sru_error *err)
 sru_status sru_spool_put(struct sru_spool *s, const uint32_t *numbers, size_t n, struct sru_error *err)
 {
     for (size_t i = 0; i < n;) {
-        const size_t some = sru_min(n - i, (BUFFER - s->n) / 4), begin = s->n;
+        const size_t some = sru_min(n - i, (BUFFER - s->n) / MOST), begin = s->n;
         unsigned char *p = s->buffer + begin;
 
         for (const size_t end = i + some; i < end; i++) {
             const unsigned bits = 32 - (unsigned)__builtin_clz(numbers[i] | 1), more = (bits + 1) / 8;
             const uint32_t x = numbers[i] << 2 | more;
-            const unsigned char bytes[4] = { (unsigned char)x, (unsigned char)(x >> 8), (unsigned char)(x >> 16), (unsigned char)(x >> 24) };
+            const unsigned char bytes[MOST] = { (unsigned char)x, (unsigned char)(x >> 8), (unsigned char)(x >> 16), (unsigned char)(x >> 24) };
 
-            memcpy(p, bytes, 4);
+            memcpy(p, bytes, MOST);
             p += more + 1;
         }
         s->n = (size_t)(p - s->buffer);
         s->put += s->n - begin;
-        if (s->n > BUFFER - 4 && write_buffer(s, err))
+        if (s->n > BUFFER - MOST && write_buffer(s, err))
             return SRU_EIO;
     }
     return SRU_OK;
@@ -89,7 +89,7 @@ static sru_status read_buffer(struct sru_spool *s, struct sru_error *err)
             break;
         s->n += n > 0 ? (size_t)n : 0;
     }
-    memset(s->buffer + s->n, 0, ROOM);
+    memset(s->buffer + s->n, 0, MOST);
     return SRU_OK;
 }
 
@@ -107,7 +107,7 @@ sru_status sru_spool_seek(struct sru_spool *s, uint64_t place, struct sru_error 
 sru_status sru_spool_take(struct sru_spool *s, uint32_t *numbers, size_t n, struct sru_error *err)
 {
     for (size_t i = 0; i < n;) {
-        if (s->n - s->at < 4 * (n - i) && s->n - s->at < BUFFER / 2 && read_buffer(s, err))
+        if (s->n - s->at < MOST * (n - i) && s->n - s->at < BUFFER / 2 && read_buffer(s, err))
             return SRU_EIO;
         const unsigned char *p = s->buffer + s->at, *end = s->buffer + s->n;
         const size_t before = i;

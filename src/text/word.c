@@ -42,6 +42,11 @@ struct sru_word sru_word_of(const char *text, size_t size)
     return (struct sru_word){ text, size, sru_word_load(text, size), size > 8 ? eight(text + size - 8) : 0, 0 };
 }
 
+struct sru_word sru_word_end(void)
+{
+    return sru_word_of(SRU_EOS, sizeof SRU_EOS - 1);
+}
+
 bool sru_word_is_end(struct sru_word word)
 {
     return word.size == sizeof SRU_EOS - 1 && memcmp(word.text, SRU_EOS, word.size) == 0;
@@ -161,7 +166,7 @@ bool sru_word_next(struct sru_word_reader *r, struct sru_word *word)
             const bool last = !r->done && r->size > 0 && r->text[r->size - 1] != '\n';
 
             r->done = true;
-            *word = sru_word_of(SRU_EOS, sizeof SRU_EOS - 1);
+            *word = sru_word_end();
             return last;
         }
         read_block(r);
@@ -169,6 +174,6 @@ bool sru_word_next(struct sru_word_reader *r, struct sru_word *word)
     const size_t from = r->from[r->next], to = r->to[r->next];
 
     r->next++;
-    *word = r->text[from] == '\n' ? sru_word_of(SRU_EOS, sizeof SRU_EOS - 1) : word_within(r->text + from, to - from, r->size - from);
+    *word = r->text[from] == '\n' ? sru_word_end() : word_within(r->text + from, to - from, r->size - from);
     return true;
 }

@@ -24,7 +24,8 @@ struct sru_word {
 };
 
 struct sru_word sru_word_of(const char *text, size_t size);
-/* Is it SRU_EOS? */
+/* SRU_EOS, and whether a word is that. */
+struct sru_word sru_word_end(void);
 bool sru_word_is_end(struct sru_word word);
 /* n bytes, at most 8, and zeros after them: the first is the lowest. */
 uint64_t sru_word_load(const char *p, size_t n);

@@ -7,11 +7,6 @@
 #include "src/size.h"
 #include "src/text/words.h"
 
-static struct sru_word end_of_line(void)
-{
-    return sru_word_of(SRU_EOS, sizeof SRU_EOS - 1);
-}
-
 static struct sru_word unknown(void)
 {
     return sru_word_of(SRU_UNK, sizeof SRU_UNK - 1);
@@ -75,23 +70,16 @@ static uint64_t hash_of(const struct sru_words *w, const struct sru_word *word)
     return h ^ h >> 32;
 }
 
-/* What a slot has of a word besides its number. */
-static struct sru_word_slot key_of(const struct sru_words *w, const struct sru_word *word)
+/* The slot that a word has, or would have; *key is what stands there besides the number. */
+static struct sru_word_slot *slot_of(const struct sru_words *w, const struct sru_word *word, struct sru_word_slot *key)
 {
     const uint64_t hash = word->hash ? word->hash : hash_of(w, word);
-
-    return (struct sru_word_slot){ folded(w, word->first), folded(w, word->last),
-                                   (uint32_t)(hash >> 32) << 8 | (uint32_t)sru_min(word->size, 255), 0 };
-}
-
-/* The slot that a word has, or would have. */
-static struct sru_word_slot *slot_of(const struct sru_words *w, const struct sru_word *word)
-{
-    const struct sru_word_slot key = key_of(w, word);
     struct sru_word_slot *slots = w->slots;
-    size_t i = (word->hash ? word->hash : hash_of(w, word)) & (w->n_slots - 1);
+    size_t i = hash & (w->n_slots - 1);
 
-    while (slots[i].number > 0 && ((slots[i].first ^ key.first) | (slots[i].last ^ key.last) | (slots[i].mark ^ key.mark)
+    *key = (struct sru_word_slot){ folded(w, word->first), folded(w, word->last),
+                                   (uint32_t)(hash >> 32) << 8 | (uint32_t)sru_min(word->size, 255), 0 };
+    while (slots[i].number > 0 && ((slots[i].first ^ key->first) | (slots[i].last ^ key->last) | (slots[i].mark ^ key->mark)
                                    || (word->size > 16 && !same_middle(w, slots[i].number - 1, word))))
         i = (i + 1) & (w->n_slots - 1);
     return &slots[i];
@@ -104,18 +92,26 @@ void sru_words_expect(const struct sru_words *w, struct sru_word *word)
         __builtin_prefetch(&w->slots[word->hash & (w->n_slots - 1)]);
 }
 
+/* The number of a word, or -1. */
+static int32_t number_of(const struct sru_words *w, const struct sru_word *word)
+{
+    struct sru_word_slot key;
+
+    return w->n_slots > 0 ? (int32_t)slot_of(w, word, &key)->number - 1 : -1;
+}
+
 int32_t sru_words_find(const struct sru_words *w, struct sru_word word)
 {
-    return w->n_slots > 0 ? (int32_t)slot_of(w, &word)->number - 1 : -1;
+    return number_of(w, &word);
 }
 
 /* Word i, which has no slot yet, gets one. */
 static void take_slot(struct sru_words *w, const struct sru_word *word, size_t i)
 {
-    struct sru_word_slot *slot = slot_of(w, word);
+    struct sru_word_slot key, *slot = slot_of(w, word, &key);
 
-    *slot = key_of(w, word);
-    slot->number = (uint32_t)i + 1;
+    key.number = (uint32_t)i + 1;
+    *slot = key;
 }
 
 /* Twice the slots. */
@@ -204,7 +200,7 @@ int32_t sru_words_count(struct sru_words *w, struct sru_word word, uint64_t time
 bool sru_words_count_all(struct sru_words *w, const struct sru_word *words, size_t n, int32_t *numbers)
 {
     for (size_t k = 0; k < n; k++) {
-        numbers[k] = w->n_slots > 0 ? (int32_t)slot_of(w, &words[k])->number - 1 : -1;
+        numbers[k] = number_of(w, &words[k]);
         if (numbers[k] < 0 && (numbers[k] = append(w, &words[k])) < 0)
             return false;
     }
@@ -243,8 +239,8 @@ static int more_frequent(const void *a, const void *b)
 /* Words and SRU_UNK in order: the first `kept` of n ranked ones, and what the others are together. */
 static bool fill(const struct sru_words *counted, const struct ranked *r, size_t kept, uint64_t others, bool always, struct sru_words *v)
 {
-    const int32_t i = sru_words_find(counted, end_of_line());
-    bool ok = sru_words_count(v, end_of_line(), i >= 0 ? counted->count[i] : 0) >= 0;
+    const int32_t i = sru_words_find(counted, sru_word_end());
+    bool ok = sru_words_count(v, sru_word_end(), i >= 0 ? counted->count[i] : 0) >= 0;
 
     for (size_t k = 0; k < kept && ok; k++) {
         if (others > 0 && r[k].count < others) {
@@ -259,7 +255,7 @@ static bool fill(const struct sru_words *counted, const struct ranked *r, size_t
 sru_status sru_words_rank(const struct sru_words *counted, uint64_t min_count, size_t most, bool always, struct sru_words *v, struct sru_error *err)
 {
     struct ranked *r = malloc((counted->n + 1) * sizeof *r);
-    const int32_t end = sru_words_find(counted, end_of_line()), had = sru_words_find(counted, unknown());
+    const int32_t end = sru_words_find(counted, sru_word_end()), had = sru_words_find(counted, unknown());
     size_t n = 0, kept = 0;
     uint64_t others = 0;
 
