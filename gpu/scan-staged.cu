@@ -41,7 +41,7 @@ __device__ static void write(__nv_bfloat16 *p, const float (&x)[2])
 
 /* Rows of arrays, position by position, of a block's columns. */
 template <typename A, int arrays> struct stage {
-    A row[by<A>::positions][arrays][by<A>::columns];
+    alignas(PIECE) A row[by<A>::positions][arrays][by<A>::columns];   /* copied by pieces */
 };
 
 /* What a thread copies: the same piece of every fourth row, from its first on. */
