@@ -61,7 +61,8 @@ static part part_of(const struct sru_cuda *cuda, const struct sru_attend *s, boo
     k.H = s->H;
     k.first = s->M - s->present;
     k.window = s->window;
-    k.lo = s->window > 0 && s->M > s->window ? sru_max(k.first, s->M - s->window) : k.first;
+    k.turned = s->turned;
+    k.lo = s->turned ? 0 : s->window > 0 && s->M > s->window ? sru_max(k.first, s->M - s->window) : k.first;
     k.keys = s->M + s->T - k.lo;
     k.length = length_of(k.keys);
     k.factor = 1.0f / sqrtf((float)(s->p / s->H));

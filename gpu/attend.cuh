@@ -10,6 +10,7 @@
  */
 struct sru_cuda_part {
     size_t b0, n, h, T, M, H, lo, keys, length, first, window;
+    bool   turned;              /* of M == T keys, the later half's scores come first */
     float  factor;
 };
 

@@ -204,6 +204,7 @@ static void cuda_close(struct sru_dev *dev)
 }
 
 static const struct sru_ops cuda_ops = {
+    .turns = true,
     .alloc = cuda_alloc,
     .release = cuda_release,
     .put = sru_cuda_put,

@@ -142,17 +142,17 @@ size_t sru_cuda_linear_work(const struct sru_cuda *cuda, const struct sru_shape 
     return s->train && s->T < ENOUGH_ROWS ? (s->B * s->T * s->p * cuda->dev.act_bytes + sizeof(float) - 1) / sizeof(float) : 0;
 }
 
-/* dx of the rows from `skip` on: of all streams in one product, or in a batch. */
+/* dx: of all streams in one product, or in a batch. */
 static void inputs_back(struct sru_cuda *cuda, const struct sru_linear *s)
 {
-    const size_t rows = s->rows - s->skip, row = s->out * cuda->dev.act_bytes;
+    const size_t rows = s->dx_rows, row = s->out * cuda->dev.act_bytes;
     const struct sru_cuda_operand *o = (const struct sru_cuda_operand *)s->w.operand;
-    const sru_act *dy = sru_row(&cuda->dev, s->dy, 0, s->skip, s->out);
+    const sru_act *dy = sru_row(&cuda->dev, s->dy, 0, s->dx_from, s->out);
     const bool to_rows = s->dx.stride == rows * s->in;
     bool from_rows = s->dy.stride == rows * s->out;
     struct sru_cuda_product k = { .m = rows, .n = s->in, .k = s->out, .tb = o->in_first, .add = s->add_dx };
 
-    if (to_rows && !from_rows && s->skip > 0 && rows < ENOUGH_ROWS) {   /* skip > 0: no more than a segment's, for which there is room */
+    if (to_rows && !from_rows && rows < s->rows && rows < ENOUGH_ROWS) {   /* some rows: no more than a segment's, for which there is room */
         sru_cuda_check(cuda, cudaMemcpy2DAsync(cuda->work, rows * row, dy, s->dy.stride * cuda->dev.act_bytes, rows * row, s->B,
                                                cudaMemcpyDeviceToDevice, cuda->stream), "linear_back");
         dy = (const sru_act *)cuda->work;

@@ -34,6 +34,7 @@ enum { GROUP = SRU_GROUP, MOST_THREADS = 256, MOST_EACH = 4 };
 
 struct group {
     size_t key[2];              /* the first of either four */
+    size_t at[2];               /* its place in a row of scores */
     bool   held[2];             /* not before lo, where scores begin */
 };
 
@@ -41,7 +42,7 @@ __device__ static struct group group_at(const part &k, size_t g)
 {
     const size_t low = 4 * g, high = (k.M + k.T) / 2 + 4 * g;
 
-    return { { low, high }, { low >= k.lo, high >= k.lo } };
+    return { { low, high }, { (k.turned ? high : low) - k.lo, (k.turned ? low : high) - k.lo }, { low >= k.lo, high >= k.lo } };
 }
 
 /* The scores of a group; `none` where the query does not see the key. */
@@ -49,7 +50,7 @@ __device__ static void read_group(const part &k, const struct place &at, const s
 {
     for (int i = 0; i < 2; i++) {
         const bool any = g.held[i] && g.key[i] < at.to && g.key[i] + 4 > at.from;
-        const float4 four = any ? *(const float4 *)(s + g.key[i] - k.lo) : make_float4(none, none, none, none);
+        const float4 four = any ? *(const float4 *)(s + g.at[i]) : make_float4(none, none, none, none);
         const float all[4] = { four.x, four.y, four.z, four.w };
 
         for (int j = 0; j < 4; j++)
@@ -61,7 +62,7 @@ template <typename A> __device__ static void write_group(const part &k, const st
 {
     for (int i = 0; i < 2; i++)
         if (g.held[i])
-            sru_write_four(p + g.key[i] - k.lo, x + 4 * i);
+            sru_write_four(p + g.at[i], x + 4 * i);
 }
 
 /* The factors of group g of a row. */
@@ -183,6 +184,17 @@ static int each_of(const part *k)
 
 /* ---- A key at a time --------------------------------------------------------------------------------- */
 
+/* The key that place j of a row of scores has, and back. */
+__device__ static size_t key_at(const part &k, size_t j)
+{
+    return k.turned ? (j + k.M) % k.keys : k.lo + j;
+}
+
+__device__ static size_t place_of_key(const part &k, size_t key)
+{
+    return k.turned ? (key + k.T) % k.keys : key - k.lo;
+}
+
 /* P = mask * softmax, 0 where nothing is seen; lse may be NULL. */
 template <typename A> __global__ static void softmax_keys(part k, struct sru_cuda_mask mask, const float *S, A *P, float *lse)
 {
@@ -191,19 +203,20 @@ template <typename A> __global__ static void softmax_keys(part k, struct sru_cud
     A *p = P + blockIdx.x * k.length;
     float top = -INFINITY, sum = 0.0f;
 
-    for (size_t j = at.from - k.lo + threadIdx.x; j < at.to - k.lo; j += blockDim.x)
-        top = sru_larger(top, s[j]);
+    for (size_t key = at.from + threadIdx.x; key < at.to; key += blockDim.x)
+        top = sru_larger(top, s[place_of_key(k, key)]);
     top = sru_block_max(top);
-    for (size_t j = at.from - k.lo + threadIdx.x; j < at.to - k.lo; j += blockDim.x)
-        sum += expf((s[j] - top) * k.factor);
+    for (size_t key = at.from + threadIdx.x; key < at.to; key += blockDim.x)
+        sum += expf((s[place_of_key(k, key)] - top) * k.factor);
     sum = sru_block_sum(sum);
 
     const float inverse = 1.0f / sum;
     for (size_t j = threadIdx.x; j < k.keys; j += blockDim.x) {
+        const size_t key = key_at(k, j);
         float x = 0.0f;
 
-        if (sees(at, k.lo + j))
-            x = expf((s[j] - top) * k.factor) * inverse * sru_cuda_factor(mask, at.whole, k.lo + j, k.M + k.T);
+        if (sees(at, key))
+            x = expf((s[j] - top) * k.factor) * inverse * sru_cuda_factor(mask, at.whole, key, k.M + k.T);
         sru_store(p + j, x);
     }
     if (lse && threadIdx.x == 0)
@@ -221,11 +234,13 @@ template <typename A> __global__ static void back_keys(part k, struct sru_cuda_m
     float sum = 0.0f;
 
     for (size_t j = threadIdx.x; j < k.keys; j += blockDim.x) {
-        if (!sees(at, k.lo + j)) {
+        const size_t key = key_at(k, j);
+
+        if (!sees(at, key)) {
             sru_store(p + j, 0.0f);
             continue;
         }
-        const float x = expf(s[j] * k.factor - log_sum), m = sru_cuda_factor(mask, at.whole, k.lo + j, k.M + k.T), g = m * dp[j];
+        const float x = expf(s[j] * k.factor - log_sum), m = sru_cuda_factor(mask, at.whole, key, k.M + k.T), g = m * dp[j];
 
         sru_store(p + j, m * x);
         s[j] = x;
@@ -234,7 +249,7 @@ template <typename A> __global__ static void back_keys(part k, struct sru_cuda_m
     }
     sum = sru_block_sum(sum);
     for (size_t j = threadIdx.x; j < k.keys; j += blockDim.x)
-        sru_store(ds + j, sees(at, k.lo + j) ? s[j] * k.factor * (dp[j] - sum) : 0.0f);
+        sru_store(ds + j, sees(at, key_at(k, j)) ? s[j] * k.factor * (dp[j] - sum) : 0.0f);
 }
 
 /* ---- Launching --------------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 #include "simd/norm.h"
 #include "simd/optimizer.h"
 #include "simd/muon.h"
+#include "simd/product.h"
 #include "simd/scan.h"
 #include "simd/softmax.h"
 #include "simd/decode.h"   /* softmax.h's exponentials */
@@ -53,6 +54,10 @@ const struct sru_kernels TABLE(SRU_SET, STORAGE) = {
     .scan_back = scan_back,
     .transpose = transpose,
     .pack = pack,
+    .tile_rows = TILE_ROWS,
+    .tile_cols = TILE_COLS,
+    .tile = tile,
+    .take_columns = take_columns,
     .panels = { panels_f32, panels_bf16, panels_int8 },
     .keys = keys,
     .probabilities = probabilities,

@@ -71,6 +71,17 @@ struct sru_panels {
     float       *sum;           /* (+=) instead of y; or NULL */
 };
 
+/* Part of a product, f32: c [rows,cols] (=) or, with add, (+=) a [rows,depth] b, rows of a and c being strides apart. */
+struct sru_tile {
+    size_t rows, cols;          /* up to the table's tile_rows and tile_cols */
+    size_t depth;
+    size_t a_stride, c_stride;
+    const float *a;
+    const float *b;             /* a panel [depth,tile_cols], whole vectors past cols */
+    float *c;
+    bool   add;
+};
+
 struct sru_kernels {
     const char *name;
     size_t act_bytes;
@@ -112,6 +123,11 @@ struct sru_kernels {
      * of 32.  One of the strides is 1.
      */
     void (*pack)(size_t k, size_t n, const float *w, size_t k_stride, size_t n_stride, sru_act *out);
+
+    /* A tile of a product; and a panel of `cols` columns of b [depth,..], rows a stride apart, with zeros after them. */
+    size_t tile_rows, tile_cols;
+    void (*tile)(const struct sru_tile *);
+    void (*take_columns)(size_t depth, size_t cols, const float *b, size_t stride, float *out);
 
     /* Decoding (simd/decode.h): panels [from,to) in a form. */
     void (*panels[SRU_FORMS])(const struct sru_panels *, size_t from, size_t to);

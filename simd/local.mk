@@ -4,7 +4,7 @@ libkernels_la_SOURCES = simd/dispatch.c simd/kernels.h
 libkernels_la_LIBADD = libkernels_scalar_f32.la libkernels_scalar_bf16.la
 KERNEL_LIBS = libkernels.la
 kernel_sources = simd/kernels.c simd/kernels.h simd/philox.h simd/vec.h simd/vec-scalar.h simd/vec-avx2.h simd/vec-avx512.h \
-  simd/vec-neon.h simd/decode.h simd/exp.h simd/elementwise.h simd/layout.h simd/norm.h simd/optimizer.h simd/muon.h simd/scan.h simd/softmax.h
+  simd/vec-neon.h simd/decode.h simd/exp.h simd/elementwise.h simd/layout.h simd/norm.h simd/optimizer.h simd/muon.h simd/product.h simd/scan.h simd/softmax.h
 
 libkernels_scalar_f32_la_SOURCES = $(kernel_sources)
 libkernels_scalar_f32_la_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_BF16=0

@@ -2,7 +2,7 @@
 noinst_LTLIBRARIES += libcore.la
 libcore_la_SOURCES = \
   src/sru.h src/sru.c src/size.h src/clock.h src/error.h src/error.c src/ops.h \
-  src/cpu/cpu.h src/cpu/cpu.c src/cpu/product.h src/cpu/product-onednn.c src/cpu/product-plain.c src/cpu/onednn.h src/cpu/onednn.c \
+  src/cpu/cpu.h src/cpu/cpu.c src/cpu/product.h src/cpu/product-onednn.c src/cpu/product-plain.c src/cpu/product-blocked.h src/cpu/product-blocked.c src/cpu/onednn.h src/cpu/onednn.c \
   src/cpu/linear.c src/cpu/embed.c src/cpu/pick.c src/cpu/attend.c src/cpu/attend-one.c src/cpu/norm.c src/cpu/recur.c src/cpu/predict.c \
   src/cpu/decode.c src/cpu/muon.c src/int8.h \
   src/io/dtype.h src/io/dtype.c src/io/path.h src/io/path.c src/io/replace.h src/io/replace.c src/io/safetensors.h src/io/safetensors.c \

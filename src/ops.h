@@ -94,13 +94,13 @@ struct sru_pick {
     bool            add;
 };
 
-/* y = x W^T over `rows` rows of each stream.  Backward: dW = dy^T x; dx = dy W for the rows from `skip` on. */
+/* y = x W^T over `rows` rows of each stream.  Backward: dW = dy^T x; dx = dy W for some of them. */
 struct sru_linear {
     size_t B, rows, in, out;
     struct sru_weight w;        /* [out,in] */
     struct sru_rows   x, y, dy;
-    struct sru_rows   dx;       /* rows `skip`.. of each stream, the first of them at dx.p; (=) or, with add_dx, (+=); p NULL: none */
-    size_t            skip;
+    struct sru_rows   dx;       /* dx_rows rows of each stream, of its row dx_from and on; (=) or, with add_dx, (+=); p NULL: none */
+    size_t            dx_from, dx_rows;
     bool              add_dx;
     bool              add_dw;   /* the weight's gradient is added to */
 };
@@ -111,9 +111,12 @@ struct sru_linear {
  *   out = (softmax(q k^T / sqrt(p/H) + visible) . mask) v
  *
  * Key j of M+T is visible to query t when M - present <= j <= M + t and, with window > 0, M + t - j <= window.
+ * The memory's keys come first: in rows too, or with `turned`, which asks for M == T, no window and a device that `turns`, after
+ * the segment's.
  */
 struct sru_attend {
     size_t B, T, M, H, p, present, window;
+    bool turned;
     struct sru_rows q;          /* [B,T,p] */
     struct sru_rows k, v;       /* [B,M+T,p] */
     struct sru_rows out, dout;  /* [B,T,p] */
@@ -238,6 +241,8 @@ enum sru_use { SRU_USE_READ, SRU_USE_TRAIN, SRU_USE_DECODE, SRU_USE_DECODE_INT8 
 struct sru_dev;
 
 struct sru_ops {
+    bool turns;    /* sru_attend's `turned` is understood, and costs nothing */
+
     /* Memory: zeroed, aligned to 64 bytes.  `put` and `get` move f32 or integers, the _act forms convert to and from f32. */
     void *(*alloc)(struct sru_dev *, size_t bytes);      /* NULL without memory */
     void  (*release)(struct sru_dev *, void *);          /* NULL is allowed */

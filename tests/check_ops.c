@@ -199,15 +199,15 @@ static void linear_forward(const void *context, double *const *in, double *out)
     ref_linear(c->rows, c->in, c->out, in[0], in[1], out);
 }
 
-static void one_linear(struct sru_dev *dev, size_t B, size_t rows, size_t in, size_t out, size_t skip, size_t pad, bool add)
+static void one_linear(struct sru_dev *dev, size_t B, size_t rows, size_t in, size_t out, size_t from, size_t kept, size_t pad, bool add)
 {
-    const size_t N = B * rows, kept = rows - skip;
+    const size_t N = B * rows;
     double *x = random_array(N * in, 1, 1), *w = random_array(in * out, 1, 2), *dy = random_array(N * out, 1, 3);
     double *y = random_array(N * out, 1, 4), *before = random_array(in * out, 1, 5), *dx0 = random_array(N * in, 1, 6);
     double *cut = pooled(B * kept * in * sizeof *cut);   /* dx0 of the rows that get one */
     float *whole = pooled(N * in * sizeof *whole), *part;
     struct sru_linear s = {
-        .B = B, .rows = rows, .in = in, .out = out, .skip = skip, .add_dx = add,
+        .B = B, .rows = rows, .in = in, .out = out, .dx_from = from, .dx_rows = kept, .add_dx = add,
         .w = to_matrix(dev, w, in, out, false, before),
         .x = padded(dev, x, B, rows, in, pad), .y = padded(dev, NULL, B, rows, out, pad), .dy = padded(dev, dy, B, rows, out, pad),
     };
@@ -215,7 +215,7 @@ static void one_linear(struct sru_dev *dev, size_t B, size_t rows, size_t in, si
     const struct function f = { linear_forward, &c, { x, w }, { N * in, in * out }, N * out, dy };
 
     for (size_t b = 0; b < B; b++)
-        memcpy(cut + b * kept * in, dx0 + (b * rows + skip) * in, kept * in * sizeof *cut);
+        memcpy(cut + b * kept * in, dx0 + (b * rows + from) * in, kept * in * sizeof *cut);
     const struct sru_shape shape = { .B = B, .T = rows, .d = in, .p = out, .H = 1, .V = 1, .train = true };
     s.dx = padded(dev, add ? cut : NULL, B, kept, in, pad);
     ck_assert(!dev->ops->reserve(dev, &shape, NULL));
@@ -238,8 +238,8 @@ static void one_linear(struct sru_dev *dev, size_t B, size_t rows, size_t in, si
             for (size_t o = 0; o < out; o++)
                 sum += dy[n * out + o] * w[o * in + i];
             const size_t b = n / rows, t = n % rows;
-            whole[n * in + i] = t < skip ? (float)sum
-                : part[(b * kept + t - skip) * in + i] - (add ? (float)cut[(b * kept + t - skip) * in + i] : 0);
+            whole[n * in + i] = t < from || t >= from + kept ? (float)sum
+                : part[(b * kept + t - from) * in + i] - (add ? (float)cut[(b * kept + t - from) * in + i] : 0);
         }
     assert_gradient("dx", &f, 0, whole, NULL);
     ck_assert(!dev->ops->sync(dev, NULL));
@@ -251,11 +251,12 @@ START_TEST(linear_products)
 
     if (!dev)
         return;
-    one_linear(dev, 2, 5, 7, 3, 0, 0, false);
-    one_linear(dev, 3, 6, 9, 5, 2, 0, true);
-    one_linear(dev, 2, 4, 17, 8, 1, 3, false);
-    one_linear(dev, 1, 1, 1, 1, 0, 0, false);
-    one_linear(dev, 1, 3, 1024, 2, 0, 0, false);   /* rows of 4 KB, for which oneDNN's gemm wants another layout */
+    one_linear(dev, 2, 5, 7, 3, 0, 5, 0, false);
+    one_linear(dev, 3, 6, 9, 5, 2, 4, 0, true);
+    one_linear(dev, 3, 6, 9, 5, 0, 3, 0, true);
+    one_linear(dev, 2, 4, 17, 8, 1, 3, 3, false);
+    one_linear(dev, 1, 1, 1, 1, 0, 1, 0, false);
+    one_linear(dev, 1, 3, 1024, 2, 0, 3, 0, false);   /* rows of 4 KB, for which oneDNN's gemm wants another layout */
     close_kernels(dev);
 }
 END_TEST

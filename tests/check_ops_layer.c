@@ -87,6 +87,23 @@ START_TEST(attention)
 }
 END_TEST
 
+START_TEST(attention_turned)
+{
+    struct sru_dev *dev = open_device(_i);
+
+    if (!dev)
+        return;
+    if (dev->ops->turns) {
+        one_attend(dev, (struct sru_attend){ .B = 2, .T = 5, .M = 5, .H = 1, .p = 7, .present = 5, .turned = true }, 0);
+        one_attend(dev, (struct sru_attend){ .B = 1, .T = 5, .M = 5, .H = 3, .p = 6, .present = 3, .turned = true }, 0.3f);
+        one_attend(dev, (struct sru_attend){ .B = 2, .T = 12, .M = 12, .H = 2, .p = 6, .present = 12, .turned = true }, 0.3f);
+        one_attend(dev, (struct sru_attend){ .B = 2, .T = 1, .M = 1, .H = 1, .p = 2, .present = 1, .turned = true }, 0);
+        one_attend(dev, (struct sru_attend){ .B = 1, .T = 131, .M = 131, .H = 1, .p = 2, .present = 70, .turned = true }, 0.2f);
+    }
+    close_kernels(dev);
+}
+END_TEST
+
 START_TEST(attention_hides_no_nan)
 {
     struct sru_dev *dev = open_device(_i);
@@ -307,6 +324,7 @@ int main(void)
 
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, attention, 0, n);
+    tcase_add_loop_test(t, attention_turned, 0, n);
     tcase_add_loop_test(t, attention_hides_no_nan, 0, n);
     tcase_add_loop_test(t, normalisation, 0, n);
     tcase_add_loop_test(t, recurrence, 0, n);

@@ -1,12 +1,10 @@
 /*
  * The same numbers, bit for bit, whatever the number of threads: losses, gradients and weights of some steps of training.
- * Built twice.  With SRU_PLAIN_PRODUCTS nothing in it is oneDNN's, and it must hold on every machine.  With oneDNN it holds
- * where oneDNN has a kernel of AVX-512 for the product; elsewhere it divides sums among threads, by their number.
+ * Built twice: SRU_PLAIN_PRODUCTS leaves oneDNN out.
  */
 #include "config.h"
 
 #include <omp.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "src/model/lm.h"
@@ -14,16 +12,6 @@
 #include "tests/support.h"
 
 enum { STEPS = 4, B = 3, T = 21, N = B * T };
-
-static bool products_keep_order(bool bf16)
-{
-#if defined SRU_HAVE_ONEDNN && !defined SRU_PLAIN_PRODUCTS
-    return onednn_has_avx512(bf16);
-#else
-    (void)bf16;
-    return true;
-#endif
-}
 
 static const struct sru_config sizes[] = {
     { .vocab = 23, .n_d = 40, .n_proj = 12, .depth = 3, .heads = 2, .attn_every_n_layers = 2, .attn_layer_norm = true,
@@ -114,14 +102,8 @@ static void free_outcome(struct outcome *o)
 START_TEST(threads_do_not_matter)
 {
     const struct sru_config *c = &sizes[_i % SIZES];
-    const bool bf16 = _i / SIZES % 2;
-    static struct outcome one, more;
-
-    if (!products_keep_order(bf16)) {
-        printf("SKIP: oneDNN's products in %s depend on the number of threads here\n", bf16 ? "bf16" : "f32");
-        return;
-    }
     static const int threads[][2] = { { 2, 2 }, { 3, 3 }, { 2, 5 } };
+    static struct outcome one, more;
 
     if (!with_threads(1, 1, _i / SIZES, c, &one))
         return;

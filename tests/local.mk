@@ -3,7 +3,7 @@ check_LTLIBRARIES = libsupport.la
 libsupport_la_SOURCES = tests/support.h tests/support.c tests/reference/reference.h tests/reference/reference.c
 libsupport_la_LIBADD = libcore.la $(CHECK_LIBS)
 
-unit_tests = tests/check_error tests/check_files tests/check_ops tests/check_ops_layer tests/check_product \
+unit_tests = tests/check_error tests/check_files tests/check_ops tests/check_ops_layer tests/check_product tests/check_blocked \
   tests/check_conformance tests/check_text tests/check_words tests/check_train tests/check_muon tests/check_model tests/check_decode tests/check_sample tests/check_kernels \
   tests/check_bench tests/check_threads tests/check_threads_plain
 if LIBZIP
@@ -16,6 +16,7 @@ tests_check_files_SOURCES = tests/check_files.c
 tests_check_ops_SOURCES = tests/check_ops.c tests/gradient.h tests/gradient.c
 tests_check_ops_layer_SOURCES = tests/check_ops_layer.c tests/gradient.h tests/gradient.c
 tests_check_product_SOURCES = tests/check_product.c
+tests_check_blocked_SOURCES = tests/check_blocked.c
 tests_check_conformance_SOURCES = tests/check_conformance.c
 tests_check_text_SOURCES = tests/check_text.c
 tests_check_words_SOURCES = tests/check_words.c

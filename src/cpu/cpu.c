@@ -296,7 +296,7 @@ static const struct sru_ops cpu_ops = {
     .close = cpu_close,
 };
 
-/* Whether bf16 is multiplied as such, and not widened first as plain loops do. */
+/* Whether bf16 is multiplied as such, and not widened first, as our own products do. */
 static bool multiplies_bf16(void)
 {
 #if defined SRU_HAVE_ONEDNN && defined __x86_64__ && (defined __clang__ || __GNUC__ >= 11)
@@ -332,11 +332,6 @@ sru_status sru_cpu_open(const char *kernels, enum sru_precision precision, struc
         free(cpu);
         return status;
     }
-    if (bf16 && sru_packed_bytes(cpu->products, 16, 16, true) == 0) {
-        cpu_close(&cpu->dev);
-        return sru_fail(err, SRU_EDEVICE, "oneDNN multiplies no bf16 on this processor (--precision)");
-    }
-    cpu->gemm = sru_products_gemm(cpu->products, bf16);
     *out = &cpu->dev;
     return SRU_OK;
 }

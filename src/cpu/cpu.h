@@ -13,7 +13,6 @@ struct sru_cpu {
     const struct sru_kernels *k;
     struct sru_products *products;
     bool   bf16;        /* activations and operands */
-    bool   gemm;        /* sru_products_gemm: see linear.c */
     float *work;        /* the operators' workspace, one operator at a time */
     size_t work_bytes;
     struct sru_gauge sent[2];
@@ -96,13 +95,10 @@ static inline struct sru_product sru_act_product(const struct sru_cpu *cpu, size
 /* y [rows,out] = x W^T; dx [rows,in] (+)= dy W; dW (+)= dy^T x.  All rows are dense. */
 void sru_cpu_forward(struct sru_cpu *, const struct sru_weight *, size_t rows, const sru_act *x, sru_act *y);
 void sru_cpu_back(struct sru_cpu *, const struct sru_weight *, size_t rows, const sru_act *dy, bool add, sru_act *dx);
-/*
- * `room` is for transposed copies, first of dy or, where the weight's in_first, of x: of `small` columns, the gradient's rows;
- * and of the other, with `large`.
- */
+/* `room` is for a transposed copy of dy or, where the weight's in_first, of x: of `small` columns, the gradient's rows. */
 void sru_cpu_gradient(struct sru_cpu *, const struct sru_weight *, size_t rows, const sru_act *x, const sru_act *dy, bool add,
                       sru_act *room);
-size_t sru_cpu_gradient_work(const struct sru_cpu *, size_t rows, size_t small, size_t large);
+size_t sru_cpu_gradient_work(size_t rows, size_t small);
 
 /* Operands for decoding: false without memory.  What was made is the operand's to free. */
 size_t sru_cpu_panels_bytes(const struct sru_cpu *, size_t in, size_t out, bool int8);

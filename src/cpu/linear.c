@@ -29,18 +29,9 @@ void sru_cpu_back(struct sru_cpu *cpu, const struct sru_weight *w, size_t rows, 
     sru_product(cpu->products, &k, dy, o->back, dx);
 }
 
-/*
- * oneDNN's gemm (AVX2; AVX-512 has better) copies its second operand by columns, and takes twice as long where rows lie 4 KB
- * apart and share their places in cache: there it is given transposed.
- */
-static bool turns_both(const struct sru_cpu *cpu, size_t large)
+size_t sru_cpu_gradient_work(size_t rows, size_t small)
 {
-    return cpu->gemm && large * cpu->dev.act_bytes % 4096 == 0;
-}
-
-size_t sru_cpu_gradient_work(const struct sru_cpu *cpu, size_t rows, size_t small, size_t large)
-{
-    return sru_round_up(rows * small, 16) + (turns_both(cpu, large) ? rows * large : 0);
+    return sru_round_up(rows * small, 16);
 }
 
 /* x [rows,cols] to room [cols,rows]; a thread takes some columns. */
@@ -54,7 +45,7 @@ static void transpose(const struct sru_cpu *cpu, size_t rows, size_t cols, const
                           sru_at(&cpu->dev, room, i * each * rows), rows);
 }
 
-/* oneDNN is fastest with a dense first operand: the small one is transposed by a copy (a 1-2 % of the product). */
+/* Products are fastest with a dense first operand: the small one is transposed by a copy (1-2 % of the product). */
 void sru_cpu_gradient(struct sru_cpu *cpu, const struct sru_weight *w, size_t rows, const sru_act *x, const sru_act *dy,
                       bool add, sru_act *room)
 {
@@ -63,13 +54,6 @@ void sru_cpu_gradient(struct sru_cpu *cpu, const struct sru_weight *w, size_t ro
     struct sru_product k = sru_act_product(cpu, o->in_first ? o->in : o->out, o->in_first ? o->out : o->in, rows);
 
     transpose(cpu, rows, k.m, first, room);
-    if (turns_both(cpu, k.n)) {
-        sru_act *turned = sru_at(&cpu->dev, room, sru_round_up(rows * k.m, 16));
-
-        transpose(cpu, rows, k.n, second, turned);
-        second = turned;
-        k.b = SRU_COLUMNS;
-    }
     k.c_bf16 = false;
     k.add = add;
     sru_product(cpu->products, &k, room, second, w->g);
@@ -80,9 +64,10 @@ void sru_cpu_gradient(struct sru_cpu *cpu, const struct sru_weight *w, size_t ro
 /* Of W1, or of W2's two halves at once. */
 size_t sru_cpu_linear_work(const struct sru_cpu *cpu, const struct sru_shape *s)
 {
+    (void)cpu;
     const size_t rows = s->B * (s->M + s->T);
 
-    return s->train ? sru_max(sru_cpu_gradient_work(cpu, rows, s->p, s->d), sru_cpu_gradient_work(cpu, rows, 2 * s->p, s->p)) : 0;
+    return s->train ? sru_cpu_gradient_work(rows, 2 * s->p) : 0;
 }
 
 void sru_cpu_linear(struct sru_dev *dev, const struct sru_linear *s)
@@ -102,15 +87,15 @@ void sru_cpu_linear(struct sru_dev *dev, const struct sru_linear *s)
 void sru_cpu_linear_back(struct sru_dev *dev, const struct sru_linear *s)
 {
     struct sru_cpu *cpu = sru_cpu_of(dev);
-    const size_t rows = s->rows - s->skip;
+    const size_t rows = s->dx_rows;
     const struct sru_blocks k = sru_blocks_of(s->B, s->rows, s->x.stride == s->rows * s->in && s->dy.stride == s->rows * s->out);
 
     for (size_t b = 0; b < k.n; b++)
         sru_cpu_gradient(cpu, &s->w, k.rows, sru_row(&cpu->dev, s->x, b, 0, s->in), sru_row(&cpu->dev, s->dy, b, 0, s->out),
-                         s->add_dw || b > 0,                         (sru_act *)cpu->work);
+                         s->add_dw || b > 0, (sru_act *)cpu->work);
     if (!s->dx.p)
         return;
-    const struct sru_blocks kx = sru_blocks_of(s->B, rows, s->skip == 0 && s->dy.stride == rows * s->out && s->dx.stride == rows * s->in);
+    const struct sru_blocks kx = sru_blocks_of(s->B, rows, rows == s->rows && s->dy.stride == rows * s->out && s->dx.stride == rows * s->in);
     for (size_t b = 0; b < kx.n; b++)
-        sru_cpu_back(cpu, &s->w, kx.rows, sru_row(&cpu->dev, s->dy, b, s->skip, s->out), s->add_dx, sru_row(&cpu->dev, s->dx, b, 0, s->in));
+        sru_cpu_back(cpu, &s->w, kx.rows, sru_row(&cpu->dev, s->dy, b, s->dx_from, s->out), s->add_dx, sru_row(&cpu->dev, s->dx, b, 0, s->in));
 }

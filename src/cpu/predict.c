@@ -37,7 +37,7 @@ static size_t cut(const struct sru_cpu *cpu, struct block *k, float *work, size_
     k->logits = take(work, &at, rows * V);
     k->h = (sru_act *)take(work, &at, rows * d);
     k->dlogits = (sru_act *)take(work, &at, rows * V);
-    k->transposed = (sru_act *)take(work, &at, sru_cpu_gradient_work(cpu, rows, V, d));
+    k->transposed = (sru_act *)take(work, &at, sru_cpu_gradient_work(rows, V));
     k->rooms = take(work, &at, threads * d);
     return at;
 }

@@ -1,4 +1,7 @@
-/* Products by oneDNN: see product.h. */
+/*
+ * Products by oneDNN, where it has kernels for the processor ("brgemm": AVX-512, AMX, ...).  Elsewhere it has gemm alone, which divides
+ * sums by the number of threads and is no faster than our own products: there those are taken.  See product.h.
+ */
 #include "config.h"
 
 #ifdef SRU_HAVE_ONEDNN
@@ -11,7 +14,7 @@
 #include <string.h>
 
 #include "src/cpu/onednn.h"
-#include "src/cpu/product.h"
+#include "src/cpu/product-blocked.h"
 #include "src/size.h"
 
 enum { BUCKETS = 256 };
@@ -42,6 +45,8 @@ struct sru_products {
     dnnl_engine_t engine;
     const struct sru_kernels *kernels;
     int threads;
+    struct sru_blocked *own;              /* NULL: not needed */
+    bool   takes[2];                      /* f32, bf16: oneDNN has better than gemm */
     struct thread *of;                    /* [threads] */
     _Atomic(struct entry *) buckets[BUCKETS];   /* entries are added under the lock and never removed: readers need none */
     pthread_mutex_t lock;
@@ -203,6 +208,10 @@ static bool run(struct sru_products *x, struct entry *e, const void *a, const vo
 
 void sru_product(struct sru_products *x, const struct sru_product *k, const void *a, const void *b, void *c)
 {
+    if (!x->takes[k->bf16]) {
+        sru_blocked_product(x->own, k, a, b, c);
+        return;
+    }
     struct entry *e = find(x, k, false);
 
     if (!e || !run(x, e, a, b, c))
@@ -211,24 +220,25 @@ void sru_product(struct sru_products *x, const struct sru_product *k, const void
 
 const char *sru_product_by(struct sru_products *x, const struct sru_product *k)
 {
+    if (!x->takes[k->bf16])
+        return "our own";
     const struct entry *e = find(x, k, false);
 
     return e ? e->by : NULL;
 }
 
 /* A description tells, and costs a hundredth of the primitive. */
-bool sru_products_gemm(struct sru_products *x, bool bf16)
+static bool takes(const struct sru_products *x, bool bf16)
 {
     const struct sru_product rows = { .m = 128, .n = 1024, .k = 1024, .bf16 = bf16 };
     dnnl_primitive_desc_t pd = NULL;
     const char *by;
-    bool gemm = false;
 
-    if (!sru_dnnl_product(x->engine, &rows, &pd)) {
-        gemm = !dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &by) && strncmp(by, "gemm", 4) == 0;
-        dnnl_primitive_desc_destroy(pd);
-    }
-    return gemm;
+    if (sru_dnnl_product(x->engine, &rows, &pd))
+        return false;
+    const bool better = !dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &by) && strncmp(by, "brg", 3) == 0;
+    dnnl_primitive_desc_destroy(pd);
+    return better;
 }
 
 void sru_products_library(char *name, size_t size)
@@ -250,6 +260,8 @@ size_t sru_packed_bytes(struct sru_products *x, size_t k, size_t n, bool bf16)
     dnnl_primitive_desc_t pd = NULL;
     size_t bytes;
 
+    if (!x->takes[bf16])
+        return sru_blocked_packed_bytes(x->own, k, n);
     if (sru_dnnl_packed(x->engine, k, n, bf16, &pd))
         return 0;
     bytes = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
@@ -276,6 +288,10 @@ static void pack_directly(const struct sru_products *x, const struct sru_product
 
 void sru_pack(struct sru_products *x, size_t k, size_t n, bool bf16, bool transposed, const float *w, void *packed)
 {
+    if (!x->takes[bf16]) {
+        sru_blocked_pack(x->own, k, n, bf16, transposed, w, packed);
+        return;
+    }
     const struct sru_product key = { .m = 256, .n = n, .k = k, .bf16 = bf16, .c_bf16 = bf16, .ta = transposed, .b = SRU_PACKED };
     struct entry *e = find(x, &key, true);
 
@@ -301,11 +317,16 @@ sru_status sru_products_open(struct sru_products **out, const struct sru_kernels
     ok = (x->of = calloc((size_t)threads, sizeof *x->of)) && !dnnl_engine_create(&x->engine, dnnl_cpu, 0);
     for (int i = 0; i < threads && ok; i++)
         ok = !dnnl_stream_create(&x->of[i].stream, x->engine, dnnl_stream_default_flags);
-    if (ok)
-        return SRU_OK;
-    sru_products_close(x);
-    *out = NULL;
-    return sru_fail(err, SRU_EDEVICE, "oneDNN cannot be used: it gives no stream");
+    sru_status status = ok ? SRU_OK : sru_fail(err, SRU_EDEVICE, "oneDNN cannot be used: it gives no stream");
+    for (int i = 0; i < 2 && ok; i++)
+        x->takes[i] = takes(x, i > 0);
+    if (ok && !(x->takes[0] && x->takes[1]))
+        status = sru_blocked_open(&x->own, kernels, threads, err);
+    if (status) {
+        sru_products_close(x);
+        *out = NULL;
+    }
+    return status;
 }
 
 static void close_entry(struct entry *e, int threads)
@@ -338,6 +359,7 @@ void sru_products_close(struct sru_products *x)
             dnnl_stream_destroy(x->of[i].stream);
         free(x->of[i].scratch);
     }
+    sru_blocked_close(x->own);
     if (x->engine)
         dnnl_engine_destroy(x->engine);
     pthread_mutex_destroy(&x->lock);

@@ -46,8 +46,6 @@ void sru_products_close(struct sru_products *);
 void sru_product(struct sru_products *, const struct sru_product *, const void *a, const void *b, void *c);
 /* What computes a product, in its library's words; NULL where nothing does. */
 const char *sru_product_by(struct sru_products *, const struct sru_product *);
-/* Whether products of rows are oneDNN's gemm, which copies both operands every time: it has no better where AVX-512 is missing. */
-bool sru_products_gemm(struct sru_products *, bool bf16);
 /* The library and its version. */
 void sru_products_library(char *name, size_t size);
 /* Whether any product failed since the last time. */

@@ -20,8 +20,9 @@ size_t sru_cpu_kept_recur(struct sru_dev *dev, const struct sru_recur *s)
 /* Workspace: the mask [B,d], then U where nothing is kept; or dc [B,d], the streams' dv and dbias [B,4,d], and a copy of a [N,p]. */
 size_t sru_cpu_recur_work(const struct sru_cpu *cpu, const struct sru_shape *s)
 {
-    const size_t u = s->B * s->T * 3 * s->d, back = 5 * s->B * s->d + sru_cpu_gradient_work(cpu, s->B * s->T, s->p, 3 * s->d);
+    const size_t u = s->B * s->T * 3 * s->d, back = 5 * s->B * s->d + sru_cpu_gradient_work(s->B * s->T, s->p);
 
+    (void)cpu;
     return sru_round_up(s->B * s->d, 16) + sru_max(u, s->train ? back : 0);
 }
 

@@ -137,7 +137,7 @@ static struct sru_linear widen(const struct part *k)
     const struct sru_adaptive *a = &k->net->adaptive;
 
     return (struct sru_linear){
-        .B = 1, .rows = k->in.rows, .in = k->e, .out = k->d, .w = k->in_proj, .x = dense(a->small, k->in.rows, k->e),
+        .B = 1, .rows = k->in.rows, .dx_rows = k->in.rows, .in = k->e, .out = k->d, .w = k->in_proj, .x = dense(a->small, k->in.rows, k->e),
         .y = dense(a->picked, k->in.rows, k->d), .dy = dense(a->picked, k->in.rows, k->d), .dx = dense(a->dsmall, k->in.rows, k->e),
         .add_dw = k->p->in_proj == k->p->out_proj,
     };
@@ -204,7 +204,7 @@ static void score(const struct part *k, size_t n, struct sru_rows x, struct sru_
     const struct sru_ops *ops = k->dev->ops;
     const size_t B = k->i == 0 ? k->net->B : 1;   /* the head's rows are the streams' */
     const struct sru_linear narrow = {
-        .B = B, .rows = n / B, .in = k->d, .out = k->e, .w = k->out_proj, .x = x, .dx = dx, .y = dense(a->small, n / B, k->e),
+        .B = B, .rows = n / B, .dx_rows = n / B, .in = k->d, .out = k->e, .w = k->out_proj, .x = x, .dx = dx, .y = dense(a->small, n / B, k->e),
         .dy = dense(a->dsmall, n / B, k->e),
     };
     const struct sru_predict p = {

@@ -75,7 +75,7 @@ struct sru_given {
 
 /* What a layer's forward leaves for its backward, and its state. */
 struct sru_layer_buffers {
-    sru_act *in;            /* [B,M+T,d] memory, then the segment's input */
+    sru_act *in;            /* [B,M+T,d] memory and the segment's input, in the order of sru_net's `turned` */
     sru_act *joined;        /* [B,M+T,d] what W1 reads: `in`, or with layer_norm before the layer a buffer of its own */
     sru_act *z, *k, *v;     /* [B,M+T,p] */
     sru_act *A, *a;         /* [B,T,p] attention; what W3 reads */
@@ -100,6 +100,7 @@ struct sru_net {
     bool   train;
     size_t present;         /* positions of the memory that exist */
     size_t last;            /* positions of the last segment, not yet moved into the memory */
+    bool   turned;          /* the segment's rows come before the memory's */
     uint64_t seed;          /* of the dropout masks */
     const struct sru_given *given;
 
@@ -127,7 +128,7 @@ uint64_t sru_net_bytes(const struct sru_net *net);   /* sum of the plan */
 uint64_t sru_net_work(const struct sru_net *net, bool muon);
 sru_status sru_net_reserve(const struct sru_net *net, bool muon, struct sru_error *err);
 
-/* For training (M = T, window 0) or evaluation (M = window = W).  SRU_ENOMEM. */
+/* For training (M = T, window 0, whole segments) or evaluation (M = window = W).  SRU_ENOMEM. */
 sru_status sru_net_open(struct sru_net *net, struct sru_lm *lm, size_t B, size_t T, size_t M, bool train, bool logits,
                         struct sru_error *err);
 void sru_net_close(struct sru_net *net);
@@ -148,14 +149,18 @@ sru_status sru_net_read(struct sru_net *net, size_t t, const int32_t *tokens, co
  * lm->g becomes the gradient of factor * sum of nll, which stays on the device.  Errors wait for `sync`. */
 void sru_net_feed(struct sru_net *net, size_t t, const int32_t *tokens, const int32_t *targets);
 void sru_net_queue(struct sru_net *net, float factor);
-/* Whether the next segment differs from the last in nothing but what stands in device memory. */
+/* Whether memory and segment change places from one segment to the next. */
+bool sru_net_turns(const struct sru_net *net);
+/* Whether the next segment differs from the last but one in nothing but what stands in device memory. */
 bool sru_net_is_steady(const struct sru_net *net);
+/* Note that a recorded segment was queued again. */
+void sru_net_replayed(struct sru_net *net);
 
 /* Both, and the losses. */
 sru_status sru_net_train(struct sru_net *net, const int32_t *tokens, const int32_t *targets, float factor, float *nll,
                          struct sru_error *err);
 
-/* The state that goes from segment to segment, to save it and to put it back.  memory: host [B,M,d] (layers with attention), c: host [B,d]. */
+/* The state that goes from segment to segment, to save it and to put it back where `turned` says.  memory: host [B,M,d] (layers with attention), c: host [B,d]. */
 void sru_net_get_state(struct sru_net *net, size_t layer, float *memory, float *c);
 void sru_net_put_state(struct sru_net *net, size_t layer, const float *memory, const float *c);
 

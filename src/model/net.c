@@ -279,23 +279,45 @@ void sru_net_reset(struct sru_net *net)
     }
     net->present = 0;
     net->last = 0;
+    net->turned = false;
 }
 
-/* The last segment becomes memory: the newest M of its M + last positions; its final state the next one's first. */
+bool sru_net_turns(const struct sru_net *net)
+{
+    return net->train && net->lm->dev->ops->turns;
+}
+
+/* Where the rows of a layer's memory and segment begin, in a buffer of both; M: the layer's. */
+static size_t memory_row(const struct sru_net *net)
+{
+    return net->turned ? net->T : 0;
+}
+
+static size_t segment_row(const struct sru_net *net, size_t M)
+{
+    return net->turned ? 0 : M;
+}
+
+/*
+ * The last segment becomes memory: the newest M of its M + last positions; its final state the next one's first.  In training the
+ * two are as long, and change places where the device can tell them apart then.
+ */
 static void advance(struct sru_net *net)
 {
     struct sru_dev *dev = net->lm->dev;
     const size_t d = net->lm->config.n_d, M = net->M, last = net->last;
+    const bool turn = sru_net_turns(net) && last > 0;
 
     for (size_t i = 0; i < net->lm->config.depth && last > 0; i++) {
         struct sru_layer_buffers *b = &net->layers[i];
         if (b->c1 != b->c0)
             dev->ops->copy(dev, b->c0, b->c1, net->B * d * sizeof *b->c0, 1, 0);
-        if (net->lm->params.layers[i].attends)
+        if (net->lm->params.layers[i].attends && !turn)
             dev->ops->copy(dev, b->in, sru_at(dev, b->in, last * d), M * d * dev->act_bytes, net->B,
                            (M + net->T) * d * dev->act_bytes);
     }
     net->present = sru_min(M, net->present + last);
+    net->turned ^= turn;
     net->last = 0;
 }
 
@@ -307,7 +329,7 @@ void sru_net_get_state(struct sru_net *net, size_t layer, float *memory, float *
 
     advance(net);
     for (size_t s = 0; memory && s < net->B; s++)
-        dev->ops->get_act(dev, memory + s * M * d, sru_at(dev, b->in, s * (M + net->T) * d), M * d);
+        dev->ops->get_act(dev, memory + s * M * d, sru_at(dev, b->in, (s * (M + net->T) + memory_row(net)) * d), M * d);
     dev->ops->get(dev, c, b->c0, net->B * d * sizeof *c);
 }
 
@@ -318,7 +340,7 @@ void sru_net_put_state(struct sru_net *net, size_t layer, const float *memory, c
     const size_t d = net->lm->config.n_d, M = net->M;
 
     for (size_t s = 0; memory && s < net->B; s++)
-        dev->ops->put_act(dev, sru_at(dev, b->in, s * (M + net->T) * d), memory + s * M * d, M * d);
+        dev->ops->put_act(dev, sru_at(dev, b->in, (s * (M + net->T) + memory_row(net)) * d), memory + s * M * d, M * d);
     dev->ops->put(dev, b->c0, c, net->B * d * sizeof *c);
 }
 
@@ -332,7 +354,7 @@ static struct sru_rows input_of(const struct sru_net *net, size_t i)
     if (i == net->lm->config.depth)
         return (struct sru_rows){ net->out, T * d };
     const size_t M = net->lm->params.layers[i].attends ? net->M : 0;
-    return (struct sru_rows){ sru_at(net->lm->dev, net->layers[i].in, M * d), (M + T) * d };
+    return (struct sru_rows){ sru_at(net->lm->dev, net->layers[i].in, segment_row(net, M) * d), (M + T) * d };
 }
 
 static struct sru_embed embedding(const struct sru_net *net, size_t t)
@@ -462,6 +484,11 @@ sru_status sru_net_read(struct sru_net *net, size_t t, const int32_t *tokens, co
 bool sru_net_is_steady(const struct sru_net *net)
 {
     return net->present == net->M && net->last == net->T && !is_adaptive(net);   /* whose sizes differ each time */
+}
+
+void sru_net_replayed(struct sru_net *net)
+{
+    net->turned ^= sru_net_turns(net);
 }
 
 void sru_net_queue(struct sru_net *net, float factor)

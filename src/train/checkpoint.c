@@ -88,13 +88,14 @@ static void extra_get(struct extra *x, struct sru_trainer *t)
         sru_net_get_state(&t->net, i, x->memory[i], x->c + i * x->B * x->d);
 }
 
-static void extra_put(const struct extra *x, struct sru_trainer *t)
+static void extra_put(const struct extra *x, bool turned, struct sru_trainer *t)
 {
     struct sru_dev *dev = t->lm->dev;
 
     dev->ops->put(dev, t->m, x->moments[0], x->arena * sizeof(float));
     dev->ops->put(dev, t->v, x->moments[1], x->arena * sizeof(float));
     sru_net_reset(&t->net);
+    t->net.turned = turned && sru_net_turns(&t->net);
     for (size_t i = 0; i < x->L; i++)
         sru_net_put_state(&t->net, i, x->memory[i], x->c + i * x->B * x->d);
 }
@@ -103,9 +104,9 @@ static void extra_put(const struct extra *x, struct sru_trainer *t)
 
 static json_t *position(const struct sru_trainer *t, const struct sru_counts *c)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:f, s:I}", "step", (json_int_t)t->step, "epoch", (json_int_t)t->streams->epoch,
+    return json_pack("{s:I, s:I, s:I, s:I, s:b, s:f, s:f, s:I, s:f, s:I}", "step", (json_int_t)t->step, "epoch", (json_int_t)t->streams->epoch,
                      "segment", (json_int_t)t->streams->segment,
-                     "present", (json_int_t)t->net.present, "seconds", c->seconds, "loss_sum", c->loss_sum, "loss_steps",
+                     "present", (json_int_t)t->net.present, "turned", t->net.turned, "seconds", c->seconds, "loss_sum", c->loss_sum, "loss_steps",
                      (json_int_t)c->loss_steps, "best", c->best, "evaluations", (json_int_t)c->evaluations);
 }
 
@@ -176,7 +177,9 @@ sru_status sru_checkpoint_load(const struct sru_model_file *f, struct sru_traine
     if (status)
         return status;
     if (!(status = read_tensors(f, &x, err)) && !(status = sru_model_file_weights(f, t->lm, err))) {
-        extra_put(&x, t);   /* empties the state first, so the position comes after it */
+        const json_t *turned = json_object_get(json_object_get(f->training, "position"), "turned");   /* older ones lack it */
+
+        extra_put(&x, json_is_true(turned), t);   /* empties the state first, so the position comes after it */
         status = set_position(f, t, counts, err);
     }
     extra_close(&x);

@@ -83,7 +83,8 @@ void sru_trainer_close(struct sru_trainer *t)
         return;
     struct sru_dev *dev = t->lm->dev;
     if (dev->ops->forget)
-        dev->ops->forget(dev, t->record);
+        for (int i = 0; i < 2; i++)
+            dev->ops->forget(dev, t->records[i]);
     dev->ops->release(dev, t->m);
     dev->ops->release(dev, t->v);
     dev->ops->release(dev, t->gauge);
@@ -136,21 +137,25 @@ static void queue(struct sru_trainer *t)
     update_all(t);
 }
 
-/* The same, and where steps no longer differ, from a record. */
+/* The same, and where steps no longer differ from the last but one, from a record. */
 static void queue_or_replay(struct sru_trainer *t)
 {
     struct sru_dev *dev = t->lm->dev;
 
+    void **record = &t->records[t->net.turned];
+
     if (!dev->ops->record || !sru_net_is_steady(&t->net)) {
         queue(t);
-    } else if (!t->record || !dev->ops->replay(dev, t->record)) {
-        dev->ops->forget(dev, t->record);
+    } else if (*record && dev->ops->replay(dev, *record)) {
+        sru_net_replayed(&t->net);
+    } else {
+        dev->ops->forget(dev, *record);
         t->lm->prepared = false;   /* to be done in every step, though an evaluation may have done it before this one */
         dev->ops->record(dev);
         queue(t);
-        t->record = dev->ops->recorded(dev);
-        if (t->record)
-            dev->ops->replay(dev, t->record);
+        *record = dev->ops->recorded(dev);
+        if (*record)
+            dev->ops->replay(dev, *record);
     }
     t->lm->prepared = false;
 }

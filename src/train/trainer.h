@@ -20,7 +20,7 @@ struct sru_trainer {
     size_t   unread;      /* of them, whose loss was not asked for */
     int32_t *tokens, *targets;
     struct sru_gauge *gauge;
-    void    *record;      /* of a step, where the device makes one */
+    void    *records[2];  /* of steps, where the device makes them: by net.turned before the step */
 };
 
 /*

@@ -51,6 +51,14 @@ static bool visible(const struct sru_attend *s, size_t t, size_t j)
     return j <= at && j + s->present >= s->M && (s->window == 0 || at - j <= s->window);
 }
 
+/* Where the rows of stream b have key j. */
+static size_t row_of(const struct sru_attend *s, size_t b, size_t j)
+{
+    const size_t keys = s->M + s->T;
+
+    return b * keys + (s->turned ? (j + s->T) % keys : j);
+}
+
 void ref_attend(const struct sru_attend *s, const double *q, const double *k, const double *v, const double *mask,
                 double *out)
 {
@@ -64,7 +72,7 @@ void ref_attend(const struct sru_attend *s, const double *q, const double *k, co
                 for (size_t j = 0; j < keys; j++) {
                     double dot = 0;
                     for (size_t i = 0; i < c; i++)
-                        dot += q[(b * s->T + t) * s->p + h * c + i] * k[(b * keys + j) * s->p + h * c + i];
+                        dot += q[(b * s->T + t) * s->p + h * c + i] * k[row_of(s, b, j) * s->p + h * c + i];
                     P[j] = visible(s, t, j) ? exp(dot / sqrt((double)c)) : 0;
                     sum += P[j];
                 }
@@ -72,7 +80,7 @@ void ref_attend(const struct sru_attend *s, const double *q, const double *k, co
                     double mean = 0;
                     for (size_t j = 0; j < keys; j++)
                         mean += P[j] / sum * factor(mask, ((b * s->H + h) * s->T + t) * keys + j)
-                            * v[(b * keys + j) * s->p + h * c + i];
+                            * v[row_of(s, b, j) * s->p + h * c + i];
                     out[(b * s->T + t) * s->p + h * c + i] = mean;
                 }
                 free(P);

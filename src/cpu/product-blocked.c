@@ -1,0 +1,285 @@
+/*
+ * Products by blocks that stay in the cache: see product-blocked.h.  b goes into panels as wide as the kernel's tile; rows of a are
+ * read where they stand, or if they are bf16 or columns from a copy.
+ */
+#include "config.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/cpu/product-blocked.h"
+#include "src/size.h"
+
+/* A block of a, and one of b of as many columns as divide into panels of every set of kernels, lie in 256 KB or less. */
+enum { ROWS = 144, COLUMNS = 192, DEPTH = 256 };
+
+/* A thread's. */
+struct room {
+    float a[ROWS * DEPTH], b[DEPTH * COLUMNS], sum[ROWS * COLUMNS], row[COLUMNS];
+    uint16_t turned[ROWS > COLUMNS ? ROWS * DEPTH : COLUMNS * DEPTH];
+};
+
+struct sru_blocked {
+    const struct sru_kernels *f32, *bf16;
+    int threads;
+    struct room *of;   /* [threads] */
+};
+
+/* What an item works at: rows and columns of c, and how a and b stand. */
+struct work {
+    const struct sru_product *k;
+    const void *a, *b;
+    void  *c;
+    size_t lda, ldb, ldc;
+};
+
+struct span {
+    size_t from, n;
+};
+
+static const void *element(const void *x, bool bf16, size_t i)
+{
+    return (const char *)x + i * (bf16 ? sizeof(uint16_t) : sizeof(float));
+}
+
+/* ---- Operands ------------------------------------------------------------------------------------- */
+
+/* x^T in f32: x [rows,cols], rows a stride apart, to out [cols,..], whose rows are `length` apart. */
+static void turn(const struct sru_blocked *x, bool bf16, size_t rows, size_t cols, const void *from, size_t stride, uint16_t *turned,
+                 float *out, size_t length)
+{
+    if (!bf16) {
+        x->f32->transpose(rows, cols, from, stride, (sru_act *)out, length);
+        return;
+    }
+    x->bf16->transpose(rows, cols, from, stride, (sru_act *)turned, rows);
+    for (size_t i = 0; i < cols; i++)
+        x->bf16->widen(rows, (const sru_act *)(turned + i * rows), out + i * length);
+}
+
+/* Rows `i` of a, elements `depth` of each, in f32, and how far they are apart. */
+static const float *rows_of(const struct sru_blocked *x, const struct work *w, struct span i, struct span depth, struct room *room,
+                            size_t *stride)
+{
+    const bool bf16 = w->k->bf16;
+
+    if (!w->k->ta && !bf16) {
+        *stride = w->lda;
+        return (const float *)w->a + i.from * w->lda + depth.from;
+    }
+    *stride = DEPTH;
+    if (w->k->ta)
+        turn(x, bf16, depth.n, i.n, element(w->a, bf16, depth.from * w->lda + i.from), w->lda, room->turned, room->a, DEPTH);
+    for (size_t r = 0; r < i.n && !w->k->ta; r++)
+        x->bf16->widen(depth.n, element(w->a, true, (i.from + r) * w->lda + depth.from), room->a + r * DEPTH);
+    return room->a;
+}
+
+/* Columns `j` of b, rows `depth` of each, to panels [depth,tile_cols]. */
+static void panels_of(const struct sru_blocked *x, const struct work *w, struct span j, struct span depth, struct room *room)
+{
+    const size_t wide = x->f32->tile_cols;
+    const bool bf16 = w->k->bf16;
+
+    if (w->k->b == SRU_COLUMNS) {
+        for (size_t at = 0; at < j.n; at += wide) {
+            const size_t n = sru_min(wide, j.n - at);
+            float *panel = room->b + at * depth.n;
+
+            if (n < wide)
+                memset(panel, 0, depth.n * wide * sizeof *panel);
+            turn(x, bf16, n, depth.n, element(w->b, bf16, (j.from + at) * w->ldb + depth.from), w->ldb, room->turned, panel, wide);
+        }
+        return;
+    }
+    for (size_t at = 0; at < j.n && !bf16; at += wide)
+        x->f32->take_columns(depth.n, sru_min(wide, j.n - at), (const float *)w->b + depth.from * w->ldb + j.from + at, w->ldb,
+                      room->b + at * depth.n);
+    for (size_t i = 0; i < depth.n && bf16; i++) {
+        x->bf16->widen(j.n, element(w->b, true, (depth.from + i) * w->ldb + j.from), room->row);
+        for (size_t at = 0; at < j.n; at += wide)
+            x->f32->take_columns(1, sru_min(wide, j.n - at), room->row + at, 0, room->b + at * depth.n + i * wide);
+    }
+}
+
+/* ---- An item of c ----------------------------------------------------------------------------------- */
+
+/* Sums of columns j, whose panels are `apart` floats from each other, for rows i. */
+static void tiles(const struct sru_blocked *x, struct span i, struct span j, size_t depth, const float *a, size_t a_stride,
+                  const float *panels, size_t apart, bool add, float *c, size_t ldc)
+{
+    struct sru_tile t = { .depth = depth, .a_stride = a_stride, .c_stride = ldc, .add = add };
+
+    for (size_t at = 0; at < j.n; at += x->f32->tile_cols, panels += apart)
+        for (size_t r = 0; r < i.n; r += x->f32->tile_rows) {
+            t.rows = sru_min(x->f32->tile_rows, i.n - r);
+            t.cols = sru_min(x->f32->tile_cols, j.n - at);
+            t.a = a + r * a_stride;
+            t.b = panels;
+            t.c = c + r * ldc + at;
+            x->f32->tile(&t);
+        }
+}
+
+static void to_bf16(const struct sru_blocked *x, const struct work *w, struct span i, struct span j, struct room *room)
+{
+    for (size_t r = 0; r < i.n; r++) {
+        uint16_t *c = (uint16_t *)w->c + (i.from + r) * w->ldc + j.from;
+        float *sum = room->sum + r * COLUMNS;
+
+        if (w->k->add) {
+            x->bf16->widen(j.n, (const sru_act *)c, room->row);
+            x->f32->add(j.n, room->row, sum);
+        }
+        x->bf16->narrow(j.n, sum, (sru_act *)c);
+    }
+}
+
+/* Rows i of columns j, no more than COLUMNS and, in bf16, no more than ROWS: its sums stand aside until they are whole. */
+static void block(const struct sru_blocked *x, const struct work *w, struct span i, struct span j, struct room *room)
+{
+    const struct sru_product *k = w->k;
+    const size_t wide = x->f32->tile_cols;
+
+    for (size_t at = 0; at < k->k; at += DEPTH) {
+        const struct span depth = { at, sru_min(DEPTH, k->k - at) };
+        const float *panels = room->b;
+
+        if (k->b == SRU_PACKED)
+            panels = (const float *)w->b + (j.from / wide * k->k + at) * wide;
+        else
+            panels_of(x, w, j, depth, room);
+        for (size_t r = 0; r < i.n; r += ROWS) {
+            const struct span rows = { i.from + r, sru_min(ROWS, i.n - r) };
+            size_t stride;
+            const float *a = rows_of(x, w, rows, depth, room, &stride);
+
+            tiles(x, rows, j, depth.n, a, stride, panels, (k->b == SRU_PACKED ? k->k : depth.n) * wide, at > 0 || (k->add && !k->c_bf16),
+                  k->c_bf16 ? room->sum : (float *)w->c + rows.from * w->ldc + j.from, k->c_bf16 ? COLUMNS : w->ldc);
+        }
+    }
+    if (k->c_bf16)
+        to_bf16(x, w, i, j, room);
+}
+
+/* ---- Products ----------------------------------------------------------------------------------------- */
+
+static size_t pieces(size_t n, size_t size)
+{
+    return (n + size - 1) / size;
+}
+
+/* Rows and columns of an item: where b has to be packed, all rows that share it; and enough items for the threads. */
+static void cut(const struct sru_blocked *x, const struct sru_product *k, size_t *rows, size_t *cols)
+{
+    const size_t wanted = k->alone ? 1 : 4 * (size_t)x->threads;
+
+    *rows = k->c_bf16 || k->b == SRU_PACKED ? ROWS : k->m;
+    *cols = COLUMNS;
+    while (pieces(k->m, *rows) * pieces(k->n, *cols) < wanted && *cols > COLUMNS / 4)
+        *cols /= 2;
+    while (pieces(k->m, *rows) * pieces(k->n, *cols) < wanted && *rows > ROWS / 3)
+        *rows = pieces(*rows / 2, 24) * 24;   /* a multiple of every tile's */
+}
+
+/* Item n of so many rows and columns. */
+static void item(const struct sru_blocked *x, const struct work *w, size_t rows, size_t cols, size_t n)
+{
+    const size_t across = pieces(w->k->n, cols), from = n / across * rows, column = n % across * cols;
+    const struct span i = { from, sru_min(rows, w->k->m - from) }, j = { column, sru_min(cols, w->k->n - column) };
+
+    block(x, w, i, j, &x->of[omp_get_thread_num()]);
+}
+
+void sru_blocked_product(struct sru_blocked *x, const struct sru_product *k, const void *a, const void *b, void *c)
+{
+    const struct work w = {
+        .k = k, .a = a, .b = b, .c = c, .lda = k->lda ? k->lda : k->ta ? k->m : k->k,
+        .ldb = k->ldb ? k->ldb : k->b == SRU_COLUMNS ? k->k : k->n, .ldc = k->ldc ? k->ldc : k->n,
+    };
+    size_t rows, cols;
+
+    cut(x, k, &rows, &cols);
+    const size_t items = pieces(k->m, rows) * pieces(k->n, cols);
+    if (k->alone || items == 1) {   /* not by a team of one, in which this thread would have another number */
+        for (size_t n = 0; n < items; n++)
+            item(x, &w, rows, cols, n);
+        return;
+    }
+#pragma omp parallel for schedule(dynamic) num_threads(x->threads)
+    for (size_t n = 0; n < items; n++)
+        item(x, &w, rows, cols, n);
+}
+
+/* ---- Packing ------------------------------------------------------------------------------------------ */
+
+size_t sru_blocked_packed_bytes(const struct sru_blocked *x, size_t k, size_t n)
+{
+    return pieces(n, x->f32->tile_cols) * x->f32->tile_cols * k * sizeof(float);
+}
+
+/* Values as bf16 has them. */
+static void rounded(const struct sru_blocked *x, size_t n, float *y)
+{
+    uint16_t half[COLUMNS];
+
+    for (size_t i = 0; i < n; i += COLUMNS) {
+        const size_t some = sru_min(COLUMNS, n - i);
+
+        x->bf16->narrow(some, y + i, (sru_act *)half);
+        x->bf16->widen(some, (const sru_act *)half, y + i);
+    }
+}
+
+void sru_blocked_pack(struct sru_blocked *x, size_t k, size_t n, bool bf16, bool transposed, const float *w, void *packed)
+{
+    const size_t wide = x->f32->tile_cols;
+
+#pragma omp parallel for schedule(static) num_threads(x->threads)
+    for (size_t j = 0; j < n; j += wide) {
+        const size_t cols = sru_min(wide, n - j);
+        float *panel = (float *)packed + j * k;
+
+        if (!transposed) {
+            x->f32->take_columns(k, cols, w + j, n, panel);
+        } else {
+            if (cols < wide)
+                memset(panel, 0, k * wide * sizeof *panel);
+            x->f32->transpose(cols, k, (const sru_act *)(w + j * k), k, (sru_act *)panel, wide);
+        }
+        if (bf16)
+            rounded(x, k * wide, panel);
+    }
+}
+
+/* ---- Opening ------------------------------------------------------------------------------------------ */
+
+sru_status sru_blocked_open(struct sru_blocked **out, const struct sru_kernels *kernels, int threads, struct sru_error *err)
+{
+    const char *set = kernels ? kernels->name : NULL;
+    struct sru_blocked *x = calloc(1, sizeof *x);
+    sru_status status;
+
+    *out = NULL;
+    if (!x)
+        return sru_fail(err, SRU_ENOMEM, "out of memory to multiply");
+    x->threads = threads;
+    if ((status = sru_kernels_find(set, false, &x->f32, err)) || (status = sru_kernels_find(set, true, &x->bf16, err))) {
+        free(x);
+        return status;
+    }
+    if (!(x->of = aligned_alloc(64, sru_round_up((size_t)threads * sizeof *x->of, 64)))) {
+        free(x);
+        return sru_fail(err, SRU_ENOMEM, "out of memory to multiply by %d threads", threads);
+    }
+    *out = x;
+    return SRU_OK;
+}
+
+void sru_blocked_close(struct sru_blocked *x)
+{
+    if (x)
+        free(x->of);
+    free(x);
+}
