@@ -182,7 +182,7 @@ static const struct {
     { "softmax", case_softmax }, { "nll", case_nll }, { "norm", case_norm }, { "scan", case_scan }, { "gates", case_gates },
     { "exp", case_exp }, { "sigmoid", case_sigmoid }, { "NaN", case_nan }, { "NaN, backward", case_nan_back },
     { "NaN in scans", case_nan_scan }, { "wide gates", case_wide_gates },
-    { "panels", case_panels }, { "rows alone", case_rows_alone }, { "one query", case_one_query },
+    { "panels", case_panels }, { "rows alone", case_rows_alone }, { "one query", case_one_query }, { "tile", case_tile },
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 

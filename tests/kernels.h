@@ -42,6 +42,8 @@ kernel_case case_softmax, case_nll, case_norm, case_scan, case_gates;
 kernel_case case_exp, case_sigmoid;
 /* tests/kernels_edges.c */
 kernel_case case_nan, case_nan_back, case_nan_scan, case_wide_gates;
+/* tests/kernels_product.c */
+kernel_case case_tile;
 /* tests/kernels_decode.c */
 kernel_case case_panels, case_rows_alone, case_one_query;
 

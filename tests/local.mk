@@ -31,7 +31,7 @@ tests_check_threads_SOURCES = tests/check_threads.c
 tests_check_threads_plain_SOURCES = tests/check_threads.c src/cpu/product-plain.c
 tests_check_threads_plain_CPPFLAGS = $(AM_CPPFLAGS) -DSRU_PLAIN_PRODUCTS
 tests_check_kernels_SOURCES = tests/check_kernels.c tests/kernels.h tests/kernels_elementwise.c tests/kernels_rows.c \
-  tests/kernels_exp.c tests/kernels_edges.c tests/kernels_decode.c
+  tests/kernels_exp.c tests/kernels_edges.c tests/kernels_decode.c tests/kernels_product.c
 tests_check_bench_SOURCES = tests/check_bench.c
 tests_check_bench_LDADD = libbench.la libsupport.la
 # Threads that spin while they wait take the processor from tests that run beside them.
