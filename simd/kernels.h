@@ -124,7 +124,7 @@ struct sru_kernels {
      */
     void (*pack)(size_t k, size_t n, const float *w, size_t k_stride, size_t n_stride, sru_act *out);
 
-    /* A tile of a product; and a panel of `cols` columns of b [depth,..], rows a stride apart, with zeros after them. */
+    /* A tile of a product; and the panels of `cols` columns of b [depth,..], rows a stride apart, with zeros after them. */
     size_t tile_rows, tile_cols;
     void (*tile)(const struct sru_tile *);
     void (*take_columns)(size_t depth, size_t cols, const float *b, size_t stride, float *out);

@@ -52,17 +52,29 @@ static void tile(const struct sru_tile *s)
     }
 }
 
+/* A panel's columns of one row. */
+SRU_INLINE void take_row(size_t cols, const float *b, float *out)
+{
+    SRU_UNROLL
+    for (size_t j = 0; j < TILE_VECTORS; j++) {
+        const size_t n = cols < j * W ? 0 : cols - j * W;
+
+        if (n >= W)
+            vf_store(out + j * W, W, vf_load(b + j * W, W));
+        else
+            vf_store(out + j * W, W, n > 0 ? vf_load(b + j * W, n) : vf_set1(0.0f));
+    }
+}
+
+/* Row by row, since the rows of a matrix larger than the caches are pages apart. */
 static void take_columns(size_t depth, size_t cols, const float *b, size_t stride, float *out)
 {
-    for (size_t k = 0; k < depth; k++, b += stride, out += TILE_COLS) {
-        SRU_UNROLL
-        for (size_t j = 0; j < TILE_VECTORS; j++) {
-            const size_t n = cols < j * W ? 0 : cols - j * W;
+    enum { AHEAD = 4, LINE = 64 / sizeof(float) };
 
-            if (n >= W)
-                vf_store(out + j * W, W, vf_load(b + j * W, W));
-            else
-                vf_store(out + j * W, W, n > 0 ? vf_load(b + j * W, n) : vf_set1(0.0f));
-        }
+    for (size_t k = 0; k < depth; k++, b += stride, out += TILE_COLS) {
+        for (size_t j = 0; j < cols && k + AHEAD < depth; j += LINE)
+            __builtin_prefetch(b + AHEAD * stride + j);
+        for (size_t j = 0; j < cols; j += TILE_COLS)
+            take_row(cols - j, b + j, out + j * depth);
     }
 }

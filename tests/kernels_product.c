@@ -31,8 +31,24 @@ static void one_tile(const struct sru_kernels *k, size_t rows, size_t cols, size
     }
 }
 
+/* One panel after the other, the last of one column. */
+static void two_panels(const struct sru_kernels *k, size_t depth)
+{
+    const size_t wide = k->tile_cols, cols = wide + 1;
+    const float *b = floats(depth * cols, 1);
+    float *panels = filled(2 * depth * wide, 7);
+
+    k->take_columns(depth, cols, b, cols, panels);
+    for (size_t i = 0; i < 2 * depth * wide; i++) {
+        const size_t row = i / wide % depth, col = i / wide / depth * wide + i % wide;
+
+        expect(panels[i] == (col < cols ? b[row * cols + col] : 0.0f), "two panels: %zu is %g", i, (double)panels[i]);
+    }
+}
+
 void case_tile(const struct sru_kernels *k, size_t n)
 {
+    two_panels(k, n);
     for (size_t rows = 1; rows <= k->tile_rows; rows++)
         one_tile(k, rows, (n + rows) % k->tile_cols + 1, n, rows % 2);
     one_tile(k, k->tile_rows, k->tile_cols, n, false);

@@ -1,6 +1,6 @@
 /*
- * Products by blocks that stay in the cache: see product-blocked.h.  b goes into panels as wide as the kernel's tile; rows of a are
- * read where they stand, or if they are bf16 or columns from a copy.
+ * Products by blocks that stay in the cache: see product-blocked.h.  b goes into panels as wide as the kernel's tile; a is copied, since
+ * rows that stand a power of two apart would share few places of the cache.
  */
 #include "config.h"
 
@@ -38,6 +38,11 @@ struct span {
     size_t from, n;
 };
 
+static size_t pieces(size_t n, size_t size)
+{
+    return (n + size - 1) / size;
+}
+
 static const void *element(const void *x, bool bf16, size_t i)
 {
     return (const char *)x + i * (bf16 ? sizeof(uint16_t) : sizeof(float));
@@ -58,22 +63,34 @@ static void turn(const struct sru_blocked *x, bool bf16, size_t rows, size_t col
         x->bf16->widen(rows, (const sru_act *)(turned + i * rows), out + i * length);
 }
 
-/* Rows `i` of a, elements `depth` of each, in f32, and how far they are apart. */
-static const float *rows_of(const struct sru_blocked *x, const struct work *w, struct span i, struct span depth, struct room *room,
-                            size_t *stride)
+/* Rows `i` of a, elements `depth` of each, to room->a, whose rows are DEPTH apart. */
+static void rows_of(const struct sru_blocked *x, const struct work *w, struct span i, struct span depth, struct room *room)
 {
     const bool bf16 = w->k->bf16;
 
-    if (!w->k->ta && !bf16) {
-        *stride = w->lda;
-        return (const float *)w->a + i.from * w->lda + depth.from;
-    }
-    *stride = DEPTH;
-    if (w->k->ta)
+    if (w->k->ta) {
         turn(x, bf16, depth.n, i.n, element(w->a, bf16, depth.from * w->lda + i.from), w->lda, room->turned, room->a, DEPTH);
-    for (size_t r = 0; r < i.n && !w->k->ta; r++)
-        x->bf16->widen(depth.n, element(w->a, true, (i.from + r) * w->lda + depth.from), room->a + r * DEPTH);
-    return room->a;
+        return;
+    }
+    for (size_t r = 0; r < i.n; r++) {
+        const void *row = element(w->a, bf16, (i.from + r) * w->lda + depth.from);
+
+        if (bf16)
+            x->bf16->widen(depth.n, row, room->a + r * DEPTH);
+        else
+            memcpy(room->a + r * DEPTH, row, depth.n * sizeof(float));
+    }
+}
+
+/* A panel of columns that stand as rows of b [cols,depth]. */
+static void turn_panel(const struct sru_blocked *x, bool bf16, size_t cols, size_t depth, const void *b, size_t stride, uint16_t *turned,
+                       float *panel)
+{
+    const size_t wide = x->f32->tile_cols;
+
+    if (cols < wide)
+        memset(panel, 0, depth * wide * sizeof *panel);
+    turn(x, bf16, cols, depth, b, stride, turned, panel, wide);
 }
 
 /* Columns `j` of b, rows `depth` of each, to panels [depth,tile_cols]. */
@@ -83,19 +100,13 @@ static void panels_of(const struct sru_blocked *x, const struct work *w, struct 
     const bool bf16 = w->k->bf16;
 
     if (w->k->b == SRU_COLUMNS) {
-        for (size_t at = 0; at < j.n; at += wide) {
-            const size_t n = sru_min(wide, j.n - at);
-            float *panel = room->b + at * depth.n;
-
-            if (n < wide)
-                memset(panel, 0, depth.n * wide * sizeof *panel);
-            turn(x, bf16, n, depth.n, element(w->b, bf16, (j.from + at) * w->ldb + depth.from), w->ldb, room->turned, panel, wide);
-        }
+        for (size_t at = 0; at < j.n; at += wide)
+            turn_panel(x, bf16, sru_min(wide, j.n - at), depth.n, element(w->b, bf16, (j.from + at) * w->ldb + depth.from), w->ldb,
+                       room->turned, room->b + at * depth.n);
         return;
     }
-    for (size_t at = 0; at < j.n && !bf16; at += wide)
-        x->f32->take_columns(depth.n, sru_min(wide, j.n - at), (const float *)w->b + depth.from * w->ldb + j.from + at, w->ldb,
-                      room->b + at * depth.n);
+    if (!bf16)
+        x->f32->take_columns(depth.n, j.n, (const float *)w->b + depth.from * w->ldb + j.from, w->ldb, room->b);
     for (size_t i = 0; i < depth.n && bf16; i++) {
         x->bf16->widen(j.n, element(w->b, true, (depth.from + i) * w->ldb + j.from), room->row);
         for (size_t at = 0; at < j.n; at += wide)
@@ -105,17 +116,17 @@ static void panels_of(const struct sru_blocked *x, const struct work *w, struct 
 
 /* ---- An item of c ----------------------------------------------------------------------------------- */
 
-/* Sums of columns j, whose panels are `apart` floats from each other, for rows i. */
-static void tiles(const struct sru_blocked *x, struct span i, struct span j, size_t depth, const float *a, size_t a_stride,
-                  const float *panels, size_t apart, bool add, float *c, size_t ldc)
+/* Sums over the rows of room->a of columns j, whose panels are `apart` floats from each other, for rows i. */
+static void tiles(const struct sru_blocked *x, struct span i, struct span j, size_t depth, const float *a, const float *panels,
+                  size_t apart, bool add, float *c, size_t ldc)
 {
-    struct sru_tile t = { .depth = depth, .a_stride = a_stride, .c_stride = ldc, .add = add };
+    struct sru_tile t = { .depth = depth, .a_stride = DEPTH, .c_stride = ldc, .add = add };
 
     for (size_t at = 0; at < j.n; at += x->f32->tile_cols, panels += apart)
         for (size_t r = 0; r < i.n; r += x->f32->tile_rows) {
             t.rows = sru_min(x->f32->tile_rows, i.n - r);
             t.cols = sru_min(x->f32->tile_cols, j.n - at);
-            t.a = a + r * a_stride;
+            t.a = a + r * DEPTH;
             t.b = panels;
             t.c = c + r * ldc + at;
             x->f32->tile(&t);
@@ -142,8 +153,10 @@ static void block(const struct sru_blocked *x, const struct work *w, struct span
     const struct sru_product *k = w->k;
     const size_t wide = x->f32->tile_cols;
 
-    for (size_t at = 0; at < k->k; at += DEPTH) {
-        const struct span depth = { at, sru_min(DEPTH, k->k - at) };
+    const size_t each = pieces(k->k, pieces(k->k, DEPTH));
+
+    for (size_t at = 0; at < k->k; at += each) {
+        const struct span depth = { at, sru_min(each, k->k - at) };
         const float *panels = room->b;
 
         if (k->b == SRU_PACKED)
@@ -152,10 +165,9 @@ static void block(const struct sru_blocked *x, const struct work *w, struct span
             panels_of(x, w, j, depth, room);
         for (size_t r = 0; r < i.n; r += ROWS) {
             const struct span rows = { i.from + r, sru_min(ROWS, i.n - r) };
-            size_t stride;
-            const float *a = rows_of(x, w, rows, depth, room, &stride);
 
-            tiles(x, rows, j, depth.n, a, stride, panels, (k->b == SRU_PACKED ? k->k : depth.n) * wide, at > 0 || (k->add && !k->c_bf16),
+            rows_of(x, w, rows, depth, room);
+            tiles(x, rows, j, depth.n, room->a, panels, (k->b == SRU_PACKED ? k->k : depth.n) * wide, at > 0 || (k->add && !k->c_bf16),
                   k->c_bf16 ? room->sum : (float *)w->c + rows.from * w->ldc + j.from, k->c_bf16 ? COLUMNS : w->ldc);
         }
     }
@@ -164,11 +176,6 @@ static void block(const struct sru_blocked *x, const struct work *w, struct span
 }
 
 /* ---- Products ----------------------------------------------------------------------------------------- */
-
-static size_t pieces(size_t n, size_t size)
-{
-    return (n + size - 1) / size;
-}
 
 /* Rows and columns of an item: where b has to be packed, all rows that share it; and enough items for the threads. */
 static void cut(const struct sru_blocked *x, const struct sru_product *k, size_t *rows, size_t *cols)
@@ -237,19 +244,16 @@ void sru_blocked_pack(struct sru_blocked *x, size_t k, size_t n, bool bf16, bool
     const size_t wide = x->f32->tile_cols;
 
 #pragma omp parallel for schedule(static) num_threads(x->threads)
-    for (size_t j = 0; j < n; j += wide) {
-        const size_t cols = sru_min(wide, n - j);
-        float *panel = (float *)packed + j * k;
+    for (size_t j = 0; j < n; j += COLUMNS) {
+        const size_t cols = sru_min(COLUMNS, n - j);
+        float *panels = (float *)packed + j * k;
 
-        if (!transposed) {
-            x->f32->take_columns(k, cols, w + j, n, panel);
-        } else {
-            if (cols < wide)
-                memset(panel, 0, k * wide * sizeof *panel);
-            x->f32->transpose(cols, k, (const sru_act *)(w + j * k), k, (sru_act *)panel, wide);
-        }
+        if (!transposed)
+            x->f32->take_columns(k, cols, w + j, n, panels);
+        for (size_t at = 0; at < cols && transposed; at += wide)
+            turn_panel(x, false, sru_min(wide, cols - at), k, w + (j + at) * k, k, NULL, panels + at * k);
         if (bf16)
-            rounded(x, k * wide, panel);
+            rounded(x, k * pieces(cols, wide) * wide, panels);
     }
 }
 
