@@ -52,13 +52,20 @@ template <typename A, int arrays> struct share {
     unsigned rows;              /* of all positions, from the first row on; 0 where no such columns exist */
 };
 
-template <typename A, int arrays> __device__ static struct share<A, arrays> share_of(size_t T, size_t width)
+/* Of stream b, from column `first` on: U's three planes, x and, with five arrays, dh. */
+template <typename A, int arrays> __device__ static struct share<A, arrays> share_of(const sru_cuda_scan<A> &s, size_t b, size_t first)
 {
     struct share<A, arrays> my;
 
     my.row = threadIdx.x / PIECES;
     my.at = threadIdx.x % PIECES * (PIECE / sizeof(A));
-    my.rows = my.at < width && my.row < T ? (unsigned)T - my.row : 0;
+    my.rows = my.at < s.d - first && my.row < s.T ? (unsigned)(s.T - my.row) : 0;
+    for (int array = 0; array < arrays; array++) {
+        const rows_of<A> &rows = array == 3 ? s.x : s.dh;
+
+        my.from[array] = (array < 3 ? s.u + (b * s.T * 3 + array) * s.d : rows.p + b * rows.stride) + first + my.at;
+        my.stride[array] = (unsigned)(array < 3 ? 3 * s.d : s.d);
+    }
     return my;
 }
 
@@ -118,14 +125,10 @@ template <typename A> __global__ static void __launch_bounds__(THREADS) scan(sru
     __shared__ struct stage<A, 4> stages[DEPTH];
     const size_t d = s.d, b = blockIdx.y, first = (size_t)blockIdx.x * by<A>::columns, j = first + threadIdx.x * units;
     const unsigned T = (unsigned)s.T, count = (T + positions - 1) / positions;
-    struct share<A, 4> my = share_of<A, 4>(T, d - first);
+    const struct share<A, 4> my = share_of<A, 4>(s, b, first);
     struct sru_cuda_unit k[units];
     float c[units];
 
-    for (int array = 0; array < 4; array++) {
-        my.from[array] = (array < 3 ? s.u + (b * T * 3 + array) * d : s.x.p + b * s.x.stride) + first + my.at;
-        my.stride[array] = (unsigned)(array < 3 ? 3 * d : d);
-    }
     for (unsigned n = 0; n < DEPTH - 1; n++) {
         fetch(my, n, &stages[n]);
         __pipeline_commit();
@@ -219,16 +222,10 @@ template <typename A> __global__ static void __launch_bounds__(THREADS) scan_bac
     __shared__ struct stage<A, 5> stages[DEPTH];
     const size_t d = s.d, b = blockIdx.y, first = (size_t)blockIdx.x * by<A>::columns, j = first + threadIdx.x * units;
     const unsigned T = (unsigned)s.T, count = (T + positions - 1) / positions;
-    struct share<A, 5> my = share_of<A, 5>(T, d - first);
+    const struct share<A, 5> my = share_of<A, 5>(s, b, first);
     struct sru_cuda_unit k[units];
     struct sru_cuda_sums sum[units] = {};
 
-    for (int array = 0; array < 5; array++) {
-        const rows_of<A> &rows = array == 3 ? s.x : s.dh;
-
-        my.from[array] = (array < 3 ? s.u + (b * T * 3 + array) * d : rows.p + b * rows.stride) + first + my.at;
-        my.stride[array] = (unsigned)(array < 3 ? 3 * d : d);
-    }
     for (unsigned n = 1; n < DEPTH; n++) {
         if (n <= count)
             fetch(my, count - n, &stages[n - 1]);

@@ -26,6 +26,7 @@ static struct sru_bench_model model(size_t every)
 /* The products that are measured are those that are counted: operator by operator, but for attention, which has none with weights. */
 START_TEST(products)
 {
+    struct sru_dev *dev = open_kernels(0);
     for (size_t every = 1; every <= 2; every++) {
         const struct sru_bench_model m = model(every);
         struct sru_step_product p[SRU_PRODUCTS];
@@ -39,32 +40,37 @@ START_TEST(products)
                     if (p[i].op == (enum sru_timed)op && p[i].direction == k)
                         sum += (double)p[i].count * sru_product_flops(&p[i]);
                 if (op != SRU_ATTEND)
-                    ck_assert_double_eq(sru_cost_of(&m, op, k, 4).flops, sum);
+                    ck_assert_double_eq(sru_cost_of(&m, op, k, dev).flops, sum);
             }
     }
+    close_kernels(dev);
 }
 END_TEST
 
 /* By hand: a query of position t sees M + t + 1 keys. */
 START_TEST(attention)
 {
+    struct sru_dev *dev = open_kernels(0);
     const struct sru_bench_model m = model(1);
     double forward = 0;
 
     for (size_t t = 0; t < m.T; t++)
         forward += (double)m.B * 4 * 2 * 2 * (double)(m.config.n_proj * (m.T + t + 1));
-    ck_assert_double_eq(sru_cost_of(&m, SRU_ATTEND, SRU_FORWARD, 4).flops, forward);
-    ck_assert_double_eq(sru_cost_of(&m, SRU_ATTEND, SRU_BACKWARD, 4).flops, 2 * forward);
+    ck_assert_double_eq(sru_cost_of(&m, SRU_ATTEND, SRU_FORWARD, dev).flops, forward);
+    ck_assert_double_eq(sru_cost_of(&m, SRU_ATTEND, SRU_BACKWARD, dev).flops, 2 * forward);
+    close_kernels(dev);
 }
 END_TEST
 
 /* A token reads every parameter but the other embeddings, and the cache. */
 START_TEST(one_token)
 {
+    struct sru_dev *dev = open_kernels(0);
     const struct sru_bench_model m = model(1);
     const double weights = (double)m.parameters - 255 * 64, cache = 4 * 2 * 33 * 16;
 
-    ck_assert_double_eq(sru_cost_of_token(&m, 4).bytes, 4 * (weights + cache));
+    ck_assert_double_eq(sru_cost_of_token(&m, dev).bytes, 4 * (weights + cache));
+    close_kernels(dev);
 }
 END_TEST
 

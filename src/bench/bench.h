@@ -83,16 +83,16 @@ struct sru_cost {
 };
 
 /*
- * What an operator must do in a training step, all layers together; activations and operands of `act_bytes`.
+ * What an operator must do in a training step, all layers together; on a device.
  * A prediction's forward is part of its backward.
  */
-struct sru_cost sru_cost_of(const struct sru_bench_model *m, enum sru_timed op, int direction, size_t act_bytes);
+struct sru_cost sru_cost_of(const struct sru_bench_model *m, enum sru_timed op, int direction, const struct sru_dev *);
 /* The recurrence without its products, bytes for each unit of a position. */
-double sru_bytes_of_scan(int direction, size_t act_bytes);
+double sru_bytes_of_scan(int direction, const struct sru_dev *);
 /* Of all operators. */
-struct sru_cost sru_cost_of_step(const struct sru_bench_model *m, size_t act_bytes);
+struct sru_cost sru_cost_of_step(const struct sru_bench_model *m, const struct sru_dev *);
 /* Of reading one position with a full window: every weight but the embeddings of other tokens, every key and value. */
-struct sru_cost sru_cost_of_token(const struct sru_bench_model *m, size_t act_bytes);
+struct sru_cost sru_cost_of_token(const struct sru_bench_model *m, const struct sru_dev *);
 
 /* How a product's operands stand in memory: [m,k] and [k,n], or the second as [n,k], or the first as [k,m] (a weight's gradient). */
 enum sru_operands { SRU_NONE_TURNED, SRU_SECOND_TURNED, SRU_FIRST_TURNED };

@@ -28,6 +28,7 @@ static size_t attending(const struct sru_config *c)
 /* ---- Operators ------------------------------------------------------------------------------- */
 
 struct sizes {
+    const struct sru_dev *dev;
     double d, p, H, N, R, L, A, K, P, e;
     double scores;  /* multiplications of a row's scores */
     double tables;  /* elements of what they are made with */
@@ -47,11 +48,11 @@ static void count_scores(const struct sru_config *c, struct sizes *s)
     }
 }
 
-static struct sizes sizes_of(const struct sru_bench_model *m, size_t act_bytes)
+static struct sizes sizes_of(const struct sru_bench_model *m, const struct sru_dev *dev)
 {
     const struct sru_config *c = &m->config;
-    struct sizes s = { .d = (double)c->n_d, .p = (double)c->n_proj, .H = (double)c->heads,
-                       .L = (double)c->depth, .A = (double)attending(c), .P = (double)m->parameters, .e = (double)act_bytes };
+    struct sizes s = { .dev = dev, .d = (double)c->n_d, .p = (double)c->n_proj, .H = (double)c->heads,
+                       .L = (double)c->depth, .A = (double)attending(c), .P = (double)m->parameters, .e = (double)dev->act_bytes };
 
     s.N = (double)m->B * (double)m->T;
     s.R = 2 * s.N;
@@ -61,17 +62,20 @@ static struct sizes sizes_of(const struct sru_bench_model *m, size_t act_bytes)
     return s;
 }
 
-double sru_bytes_of_scan(int direction, size_t act_bytes)
+/* A GPU keeps the state of a position in 16 bytes' worth, and computes the others again, for which it reads U0 too. */
+double sru_bytes_of_scan(int direction, const struct sru_dev *dev)
 {
-    const double e = (double)act_bytes;
+    const double e = (double)dev->act_bytes;
 
-    return direction == SRU_FORWARD ? 5 * e + 4    /* U, x; h, c */
-                                    : 8 * e + 4;   /* U1, U2, x, dh, c; dx, dU */
+    if (sru_is_cpu(dev))
+        return direction == SRU_FORWARD ? 5 * e + 4    /* U, x; h, c */
+                                        : 8 * e + 4;   /* U1, U2, x, dh, c; dx, dU */
+    return (direction == SRU_FORWARD ? 5 * e : 9 * e) + 4 * e / 16;
 }
 
 static double scan(const struct sizes *s, int direction)
 {
-    return s->L * s->N * s->d * sru_bytes_of_scan(direction, (size_t)s->e);
+    return s->L * s->N * s->d * sru_bytes_of_scan(direction, s->dev);
 }
 
 static struct sru_cost forward(const struct sizes *s, enum sru_timed op)
@@ -93,8 +97,8 @@ static struct sru_cost forward(const struct sizes *s, enum sru_timed op)
         return (struct sru_cost){ s->L * N * 6 * d * p, s->L * e * (N * (p + 3 * d) + 3 * d * p) + scan(s, SRU_FORWARD) };
     case SRU_PREPARE:  /* the matrices; a copy for forwards and one for backwards */
         return (struct sru_cost){ 0, (s->L * 4 * d * p + s->A * 2 * p * p + s->tables) * (4 + 2 * e) };
-    case SRU_MOVE:     /* the memory's rows */
-        return (struct sru_cost){ 0, s->A * N * 2 * d * e };
+    case SRU_MOVE:     /* the memory's rows, unless they change places with the segment's */
+        return (struct sru_cost){ 0, s->dev->ops->turns ? 0 : s->A * N * 2 * d * e };
     default:
         return (struct sru_cost){ 0, 0 };
     }
@@ -132,20 +136,20 @@ static struct sru_cost backward(const struct sizes *s, enum sru_timed op)
     }
 }
 
-struct sru_cost sru_cost_of(const struct sru_bench_model *m, enum sru_timed op, int direction, size_t act_bytes)
+struct sru_cost sru_cost_of(const struct sru_bench_model *m, enum sru_timed op, int direction, const struct sru_dev *dev)
 {
-    const struct sizes s = sizes_of(m, act_bytes);
+    const struct sizes s = sizes_of(m, dev);
 
     return direction == SRU_FORWARD ? forward(&s, op) : backward(&s, op);
 }
 
-struct sru_cost sru_cost_of_step(const struct sru_bench_model *m, size_t act_bytes)
+struct sru_cost sru_cost_of_step(const struct sru_bench_model *m, const struct sru_dev *dev)
 {
     struct sru_cost sum = { 0, 0 };
 
     for (int op = 0; op < SRU_TIMED; op++)
         for (int k = 0; k < SRU_DIRECTIONS; k++) {
-            const struct sru_cost cost = sru_cost_of(m, op, k, act_bytes);
+            const struct sru_cost cost = sru_cost_of(m, op, k, dev);
 
             sum.flops += cost.flops;
             sum.bytes += cost.bytes;
@@ -153,9 +157,9 @@ struct sru_cost sru_cost_of_step(const struct sru_bench_model *m, size_t act_byt
     return sum;
 }
 
-struct sru_cost sru_cost_of_token(const struct sru_bench_model *m, size_t act_bytes)
+struct sru_cost sru_cost_of_token(const struct sru_bench_model *m, const struct sru_dev *dev)
 {
-    const struct sizes s = sizes_of(m, act_bytes);
+    const struct sizes s = sizes_of(m, dev);
     const double matrices = s.L * 4 * s.d * s.p + s.A * 2 * s.p * s.p + s.tables;
     const double vectors = s.P - matrices - (m->config.n_e > 0 ? 0 : s.tables) + s.d, cache = s.A * 2 * ((double)m->config.window + 1) * s.p;
 

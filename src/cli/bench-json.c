@@ -73,8 +73,8 @@ static json_t *operators(const struct sru_bench_host *h, const struct sru_bench_
 
     for (int op = 0; op < SRU_TIMED; op++) {
         const double *seconds = f->training.times.seconds[op];
-        const struct sru_cost a = sru_cost_of(&f->model, op, SRU_FORWARD, h->dev->act_bytes);
-        const struct sru_cost b = sru_cost_of(&f->model, op, SRU_BACKWARD, h->dev->act_bytes);
+        const struct sru_cost a = sru_cost_of(&f->model, op, SRU_FORWARD, h->dev);
+        const struct sru_cost b = sru_cost_of(&f->model, op, SRU_BACKWARD, h->dev);
 
         json_object_set_new(object, sru_timed_names[op], json_pack("{s:o, s:o}", "forward", operation(seconds[SRU_FORWARD], a),
                                                                    "backward", operation(seconds[SRU_BACKWARD], b)));
@@ -84,7 +84,7 @@ static json_t *operators(const struct sru_bench_host *h, const struct sru_bench_
 
 static json_t *pass(const struct sru_bench_host *h, const struct sru_bench_figures *f, int direction)
 {
-    const struct sru_cost cost = { 0, f->recurrence.elements * sru_bytes_of_scan(direction, h->dev->act_bytes) };
+    const struct sru_cost cost = { 0, f->recurrence.elements * sru_bytes_of_scan(direction, h->dev) };
 
     return operation(f->recurrence.pass[direction].median, cost);
 }
@@ -99,7 +99,7 @@ static json_t *recurrence(const struct sru_bench_host *h, const struct sru_bench
 
 static json_t *training(const struct sru_bench_host *h, const struct sru_bench_figures *f)
 {
-    const double step = f->training.step.median, flops = sru_cost_of_step(&f->model, h->dev->act_bytes).flops;
+    const double step = f->training.step.median, flops = sru_cost_of_step(&f->model, h->dev).flops;
 
     return json_pack("{s:f, s:o, s:f, s:f, s:o, s:f, s:f, s:o, s:o*}",
                      "tokens_per_second", (double)(f->model.B * f->model.T) / step, "step_seconds", spread(&f->training.step),
@@ -112,7 +112,7 @@ static json_t *training(const struct sru_bench_host *h, const struct sru_bench_f
 static json_t *generation(const struct sru_bench_host *h, const struct sru_bench_figures *f)
 {
     const struct sru_generation *g = &f->generation;
-    const struct sru_cost cost = sru_cost_of_token(&f->model, h->dev->act_bytes);
+    const struct sru_cost cost = sru_cost_of_token(&f->model, h->dev);
 
     return json_pack("{s:f, s:o, s:i, s:o, s:f, s:f}", "tokens_per_second", 1 / g->token.median, "token_seconds", spread(&g->token),
                      "threads", g->threads, "window", whole(f->model.config.window), "bytes", cost.bytes,

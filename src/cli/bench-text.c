@@ -74,8 +74,8 @@ static void print_operators(const struct sru_bench_host *h, const struct sru_ben
     printf("\n  %-20s %12s %12s %10s %8s\n", "operator", "% forward", "% backward", "GFLOP/s", "GB/s");
     for (int op = 0; op < SRU_TIMED; op++) {
         const double *seconds = t->times.seconds[op], both = seconds[SRU_FORWARD] + seconds[SRU_BACKWARD];
-        const struct sru_cost a = sru_cost_of(&f->model, op, SRU_FORWARD, h->dev->act_bytes);
-        const struct sru_cost b = sru_cost_of(&f->model, op, SRU_BACKWARD, h->dev->act_bytes);
+        const struct sru_cost a = sru_cost_of(&f->model, op, SRU_FORWARD, h->dev);
+        const struct sru_cost b = sru_cost_of(&f->model, op, SRU_BACKWARD, h->dev);
 
         if (both <= 0)   /* Muon, where AdamW trains */
             continue;
@@ -97,7 +97,7 @@ static void print_operators(const struct sru_bench_host *h, const struct sru_ben
 static void print_training(const struct sru_bench_host *h, const struct sru_bench_figures *f)
 {
     const struct sru_spread *step = &f->training.step;
-    const double tokens = (double)(f->model.B * f->model.T), flops = sru_cost_of_step(&f->model, h->dev->act_bytes).flops;
+    const double tokens = (double)(f->model.B * f->model.T), flops = sru_cost_of_step(&f->model, h->dev).flops;
     const int precision = sru_bench_precision(h->dev);
 
     printf("\n  training    %.0f tokens/s (quartiles %.0f to %.0f), %zu steps of %.1f ms\n", tokens / step->median, tokens / step->high,
@@ -115,7 +115,7 @@ static void print_recurrence(const struct sru_bench_host *h, const struct sru_be
     puts("\n  recurrence alone, on more than the caches hold");
     for (int i = 0; i < SRU_DIRECTIONS; i++) {
         const double seconds = f->recurrence.pass[i].median / f->recurrence.elements;
-        const double bytes = sru_bytes_of_scan(i, h->dev->act_bytes);
+        const double bytes = sru_bytes_of_scan(i, h->dev);
 
         printf("  %-11s %.2f ns an element, %.0f %% of the memory rate\n", names[i], 1e9 * seconds, 100 * bytes / seconds / h->memory[1]);
     }
@@ -124,7 +124,7 @@ static void print_recurrence(const struct sru_bench_host *h, const struct sru_be
 static void print_generation(const struct sru_bench_host *h, const struct sru_bench_figures *f)
 {
     const struct sru_spread *token = &f->generation.token;
-    const double bytes = sru_cost_of_token(&f->model, h->dev->act_bytes).bytes;
+    const double bytes = sru_cost_of_token(&f->model, h->dev).bytes;
     char words[24];
 
     printf("\n  generation  %.0f tokens/s (quartiles %.0f to %.0f), %s, window %zu\n", 1 / token->median, 1 / token->high,

@@ -147,7 +147,10 @@ static void to_bf16(const struct sru_blocked *x, const struct work *w, struct sp
     }
 }
 
-/* Rows i of columns j, no more than COLUMNS and, in bf16, no more than ROWS: its sums stand aside until they are whole. */
+/*
+ * Rows i of columns j: no more than COLUMNS where b has to be taken to panels, and no more than ROWS of them where c is bf16, whose sums
+ * stand aside until they are whole.
+ */
 static void block(const struct sru_blocked *x, const struct work *w, struct span i, struct span j, struct room *room)
 {
     const struct sru_product *k = w->k;
@@ -177,17 +180,28 @@ static void block(const struct sru_blocked *x, const struct work *w, struct span
 
 /* ---- Products ----------------------------------------------------------------------------------------- */
 
-/* Rows and columns of an item: where b has to be packed, all rows that share it; and enough items for the threads. */
+/* n in so many equal parts, each a multiple of `unit`. */
+static size_t part(size_t n, size_t parts, size_t unit)
+{
+    return pieces(pieces(n, parts), unit) * unit;
+}
+
+/*
+ * Rows and columns of an item.  Where b has to be taken to panels, all rows share it; where it stands in panels, what is read of a and
+ * b is balanced.  There are enough items for the threads, as large as each other.
+ */
 static void cut(const struct sru_blocked *x, const struct sru_product *k, size_t *rows, size_t *cols)
 {
-    const size_t wanted = k->alone ? 1 : 4 * (size_t)x->threads;
+    const bool large = k->b == SRU_PACKED && !k->c_bf16;
+    const size_t wanted = k->alone ? 1 : 4 * (size_t)x->threads, most = k->c_bf16 ? ROWS : large ? 2 * ROWS : k->m;
+    size_t down = pieces(k->m, most), across = pieces(k->n, large ? 2 * COLUMNS : COLUMNS);
 
-    *rows = k->c_bf16 || k->b == SRU_PACKED ? ROWS : k->m;
-    *cols = COLUMNS;
-    while (pieces(k->m, *rows) * pieces(k->n, *cols) < wanted && *cols > COLUMNS / 4)
-        *cols /= 2;
-    while (pieces(k->m, *rows) * pieces(k->n, *cols) < wanted && *rows > ROWS / 3)
-        *rows = pieces(*rows / 2, 24) * 24;   /* a multiple of every tile's */
+    while (down * across < wanted && across < pieces(k->n, COLUMNS / 4))
+        across++;
+    while (down * across < wanted && down < pieces(k->m, ROWS / 3))
+        down++;
+    *rows = part(k->m, down, 24);     /* multiples of every tile's */
+    *cols = part(k->n, across, 48);
 }
 
 /* Item n of so many rows and columns. */
