@@ -1,6 +1,6 @@
 /*
- * Products by oneDNN, where it has kernels for the processor ("brgemm": AVX-512, AMX, ...).  Elsewhere it has gemm alone, which divides
- * sums by the number of threads and is no faster than our own products: there those are taken.  See product.h.
+ * Products by oneDNN, where it has its brgemm for AVX-512 or AMX.  Elsewhere it has gemm alone, which divides sums by the number of
+ * threads and is no faster than our own products: there those are taken.  See product.h.
  */
 #include "config.h"
 
@@ -46,7 +46,7 @@ struct sru_products {
     const struct sru_kernels *kernels;
     int threads;
     struct sru_blocked *own;              /* NULL: not needed */
-    bool   takes[2];                      /* f32, bf16: oneDNN has better than gemm */
+    bool   takes[2];                      /* f32, bf16: oneDNN has its best kernels */
     struct thread *of;                    /* [threads] */
     _Atomic(struct entry *) buckets[BUCKETS];   /* entries are added under the lock and never removed: readers need none */
     pthread_mutex_t lock;
@@ -236,9 +236,9 @@ static bool takes(const struct sru_products *x, bool bf16)
 
     if (sru_dnnl_product(x->engine, &rows, &pd))
         return false;
-    const bool better = !dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &by) && strncmp(by, "brg", 3) == 0;
+    const bool best = !dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &by) && strncmp(by, "brg", 3) == 0 && strstr(by, "avx512");
     dnnl_primitive_desc_destroy(pd);
-    return better;
+    return best;
 }
 
 void sru_products_library(char *name, size_t size)
