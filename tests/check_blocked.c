@@ -101,7 +101,8 @@ static void one(const struct sru_kernels *table, struct sru_product k)
     const struct operands o = operands_of(&k);
     const void *c = computed(table, 1, &k, &o);
 
-    ck_assert_msg(memcmp(c, computed(table, 5, &k, &o), o.c_bytes) == 0, "%s, [%zu,%zu,%zu]: 5 threads give other bits", table->name, k.m, k.n, k.k);
+    ck_assert_msg(memcmp(c, computed(table, 5, &k, &o), o.c_bytes) == 0, "%s, [%zu,%zu,%zu]: 5 threads give other bits",
+                  table->name, k.m, k.n, k.k);
     for (size_t i = 0; i < k.m; i++)
         for (size_t j = 0; j < k.ldc; j++) {
             const size_t at = i * k.ldc + j;
@@ -111,8 +112,8 @@ static void one(const struct sru_kernels *table, struct sru_product k)
             for (size_t l = 0; l < k.k && j < k.n; l++)
                 sum += o.a[i * k.k + l] * o.b[l * k.n + j];
             ck_assert_msg(fabs(got - sum) <= (k.c_bf16 && j < k.n ? 0x1p-8 * fabs(sum) : 0) + 1e-6 * (double)k.k,
-                          "%s, [%zu,%zu,%zu] %d%d%d%d%d: (%zu,%zu) is %g, not %g", table->name, k.m, k.n, k.k, k.b, k.ta, k.bf16, k.c_bf16, k.add,
-                          i, j, got, sum);
+                          "%s, [%zu,%zu,%zu] %d%d%d%d%d: (%zu,%zu) is %g, not %g", table->name, k.m, k.n, k.k, k.b, k.ta, k.bf16,
+                          k.c_bf16, k.add, i, j, got, sum);
         }
 }
 

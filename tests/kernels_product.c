@@ -18,7 +18,8 @@ static void one_tile(const struct sru_kernels *k, size_t rows, size_t cols, size
 
     k->take_columns(depth, cols, b, b_stride, panel);
     for (size_t i = 0; i < depth * wide; i++)
-        expect(panel[i] == (i % wide < cols ? b[i / wide * b_stride + i % wide] : 0.0f), "panel of %zu columns: %zu is %g", cols, i, (double)panel[i]);
+        expect(panel[i] == (i % wide < cols ? b[i / wide * b_stride + i % wide] : 0.0f), "panel of %zu columns: %zu is %g", cols, i,
+               (double)panel[i]);
     k->tile(&s);
     for (size_t i = 0; i < rows; i++) {
         for (size_t j = 0; j < cols; j++) {

@@ -17,7 +17,7 @@ enum { ROWS = 144, COLUMNS = 192, DEPTH = 256 };
 /* A thread's. */
 struct room {
     float a[ROWS * DEPTH], b[DEPTH * COLUMNS], sum[ROWS * COLUMNS], row[COLUMNS];
-    uint16_t turned[ROWS > COLUMNS ? ROWS * DEPTH : COLUMNS * DEPTH];
+    uint16_t turned[ROWS * DEPTH];
 };
 
 struct sru_blocked {

@@ -204,8 +204,8 @@ static void score(const struct part *k, size_t n, struct sru_rows x, struct sru_
     const struct sru_ops *ops = k->dev->ops;
     const size_t B = k->i == 0 ? k->net->B : 1;   /* the head's rows are the streams' */
     const struct sru_linear narrow = {
-        .B = B, .rows = n / B, .dx_rows = n / B, .in = k->d, .out = k->e, .w = k->out_proj, .x = x, .dx = dx, .y = dense(a->small, n / B, k->e),
-        .dy = dense(a->dsmall, n / B, k->e),
+        .B = B, .rows = n / B, .dx_rows = n / B, .in = k->d, .out = k->e, .w = k->out_proj, .x = x, .dx = dx,
+        .y = dense(a->small, n / B, k->e), .dy = dense(a->dsmall, n / B, k->e),
     };
     const struct sru_predict p = {
         .B = 1, .T = n, .d = k->e, .V = k->p->rows, .h = dense(a->small, n, k->e), .dh = dense(a->dsmall, n, k->e), .w = k->table,

@@ -151,6 +151,9 @@ void sru_net_feed(struct sru_net *net, size_t t, const int32_t *tokens, const in
 void sru_net_queue(struct sru_net *net, float factor);
 /* Whether memory and segment change places from one segment to the next. */
 bool sru_net_turns(const struct sru_net *net);
+/* Where a layer's memory and its segment begin, among rows of both; M: the layer's. */
+size_t sru_net_memory_row(const struct sru_net *net);
+size_t sru_net_segment_row(const struct sru_net *net, size_t M);
 /* Whether the next segment differs from the last but one in nothing but what stands in device memory. */
 bool sru_net_is_steady(const struct sru_net *net);
 /* Note that a recorded segment was queued again. */
@@ -160,7 +163,10 @@ void sru_net_replayed(struct sru_net *net);
 sru_status sru_net_train(struct sru_net *net, const int32_t *tokens, const int32_t *targets, float factor, float *nll,
                          struct sru_error *err);
 
-/* The state that goes from segment to segment, to save it and to put it back where `turned` says.  memory: host [B,M,d] (layers with attention), c: host [B,d]. */
+/*
+ * The state that goes from segment to segment, to save it and to put it back where `turned` says.  memory: host [B,M,d] (layers with
+ * attention), c: host [B,d].
+ */
 void sru_net_get_state(struct sru_net *net, size_t layer, float *memory, float *c);
 void sru_net_put_state(struct sru_net *net, size_t layer, const float *memory, const float *c);
 

@@ -287,13 +287,12 @@ bool sru_net_turns(const struct sru_net *net)
     return net->train && net->lm->dev->ops->turns;
 }
 
-/* Where the rows of a layer's memory and segment begin, in a buffer of both; M: the layer's. */
-static size_t memory_row(const struct sru_net *net)
+size_t sru_net_memory_row(const struct sru_net *net)
 {
     return net->turned ? net->T : 0;
 }
 
-static size_t segment_row(const struct sru_net *net, size_t M)
+size_t sru_net_segment_row(const struct sru_net *net, size_t M)
 {
     return net->turned ? 0 : M;
 }
@@ -329,7 +328,7 @@ void sru_net_get_state(struct sru_net *net, size_t layer, float *memory, float *
 
     advance(net);
     for (size_t s = 0; memory && s < net->B; s++)
-        dev->ops->get_act(dev, memory + s * M * d, sru_at(dev, b->in, (s * (M + net->T) + memory_row(net)) * d), M * d);
+        dev->ops->get_act(dev, memory + s * M * d, sru_at(dev, b->in, (s * (M + net->T) + sru_net_memory_row(net)) * d), M * d);
     dev->ops->get(dev, c, b->c0, net->B * d * sizeof *c);
 }
 
@@ -340,7 +339,7 @@ void sru_net_put_state(struct sru_net *net, size_t layer, const float *memory, c
     const size_t d = net->lm->config.n_d, M = net->M;
 
     for (size_t s = 0; memory && s < net->B; s++)
-        dev->ops->put_act(dev, sru_at(dev, b->in, (s * (M + net->T) + memory_row(net)) * d), memory + s * M * d, M * d);
+        dev->ops->put_act(dev, sru_at(dev, b->in, (s * (M + net->T) + sru_net_memory_row(net)) * d), memory + s * M * d, M * d);
     dev->ops->put(dev, b->c0, c, net->B * d * sizeof *c);
 }
 
@@ -354,7 +353,7 @@ static struct sru_rows input_of(const struct sru_net *net, size_t i)
     if (i == net->lm->config.depth)
         return (struct sru_rows){ net->out, T * d };
     const size_t M = net->lm->params.layers[i].attends ? net->M : 0;
-    return (struct sru_rows){ sru_at(net->lm->dev, net->layers[i].in, segment_row(net, M) * d), (M + T) * d };
+    return (struct sru_rows){ sru_at(net->lm->dev, net->layers[i].in, sru_net_segment_row(net, M) * d), (M + T) * d };
 }
 
 static struct sru_embed embedding(const struct sru_net *net, size_t t)

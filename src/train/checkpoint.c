@@ -104,10 +104,10 @@ static void extra_put(const struct extra *x, bool turned, struct sru_trainer *t)
 
 static json_t *position(const struct sru_trainer *t, const struct sru_counts *c)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:b, s:f, s:f, s:I, s:f, s:I}", "step", (json_int_t)t->step, "epoch", (json_int_t)t->streams->epoch,
-                     "segment", (json_int_t)t->streams->segment,
-                     "present", (json_int_t)t->net.present, "turned", t->net.turned, "seconds", c->seconds, "loss_sum", c->loss_sum, "loss_steps",
-                     (json_int_t)c->loss_steps, "best", c->best, "evaluations", (json_int_t)c->evaluations);
+    return json_pack("{s:I, s:I, s:I, s:I, s:b, s:f, s:f, s:I, s:f, s:I}", "step", (json_int_t)t->step,
+                     "epoch", (json_int_t)t->streams->epoch, "segment", (json_int_t)t->streams->segment,
+                     "present", (json_int_t)t->net.present, "turned", t->net.turned, "seconds", c->seconds,
+                     "loss_sum", c->loss_sum, "loss_steps", (json_int_t)c->loss_steps, "best", c->best, "evaluations", (json_int_t)c->evaluations);
 }
 
 static sru_status set_position(const struct sru_model_file *f, struct sru_trainer *t, struct sru_counts *c, struct sru_error *err)
@@ -117,8 +117,8 @@ static sru_status set_position(const struct sru_model_file *f, struct sru_traine
     if (json_unpack(json_object_get(f->training, "position"), "{s:I, s:I, s:I, s:I, s:F, s:F, s:I, s:F, s:I}", "step", &step,
                     "epoch", &epoch, "segment", &segment, "present", &present, "seconds", &c->seconds, "loss_sum", &c->loss_sum, "loss_steps",
                     &loss_steps, "best", &c->best, "evaluations", &evaluations)
-        || step < 0 || epoch < 0 || segment < 0 || sru_streams_seek(t->streams, (uint64_t)epoch, (uint64_t)segment, NULL) || present < 0 || (size_t)present > t->net.M
-        || loss_steps < 0 || evaluations < 0)
+        || step < 0 || epoch < 0 || segment < 0 || sru_streams_seek(t->streams, (uint64_t)epoch, (uint64_t)segment, NULL)
+        || present < 0 || (size_t)present > t->net.M || loss_steps < 0 || evaluations < 0)
         return sru_fail(err, SRU_EFORMAT, "%s is not a checkpoint of this run: its position is missing or out of range",
                         f->file.path);
     t->step = (uint64_t)step;
