@@ -133,7 +133,7 @@ struct sru_matmuls {
     double mean[SRU_PRECISIONS];
 };
 
-/* On the processor by oneDNN, else by the device. */
+/* On the processor by oneDNN or our own products, else by the device. */
 sru_status sru_matmuls_measure(const struct sru_bench_model *m, struct sru_dev *dev, double seconds, struct sru_matmuls *out,
                                struct sru_error *err);
 

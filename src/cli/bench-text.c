@@ -45,6 +45,9 @@ void sru_bench_print_host(const struct sru_bench_host *h)
         print_rate(h->cube[i].rate);
         printf(" %s", precisions[i]);
     }
+    const char *by = h->cube[sru_bench_precision(h->dev)].by;
+    if (*by)
+        printf(", by %s", by);
     putchar('\n');
     fflush(stdout);
 }
