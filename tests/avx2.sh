@@ -7,3 +7,4 @@ export ONEDNN_MAX_CPU_ISA
 tests/check_ops
 tests/check_ops_layer
 tests/check_threads
+tests/check_product

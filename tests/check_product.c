@@ -44,12 +44,30 @@ static void *packed(const struct sru_kernels *k, size_t which, bool bf16, bool t
     return out;
 }
 
+/* Our own products have a layout for each set of kernels (tests/check_blocked.c). */
+static bool are_our_own(bool bf16)
+{
+    const struct sru_product k = { .m = 64, .n = 64, .k = 64, .bf16 = bf16, .c_bf16 = bf16, .b = SRU_PACKED };
+    struct sru_products *x;
+
+    ck_assert_int_eq(sru_products_open(&x, NULL, 1, NULL), SRU_OK);
+    const char *by = sru_product_by(x, &k);
+    ck_assert_ptr_nonnull(by);
+    const bool own = strcmp(by, "our own") == 0;
+    sru_products_close(x);
+    return own;
+}
+
 START_TEST(packing)
 {
     const bool bf16 = _i & 1, transposed = _i & 2;
     const struct sru_kernels *k;
     size_t bytes;
 
+    if (are_our_own(bf16)) {
+        printf("SKIP: oneDNN has no products of its own in %s here\n", bf16 ? "bf16" : "f32");
+        return;
+    }
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         void *right = packed(NULL, i, bf16, transposed, &bytes);
 
