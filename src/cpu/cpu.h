@@ -47,9 +47,7 @@ static inline bool sru_is_work(const struct sru_cpu *cpu, size_t n)
 /* Threads to ask for: no more than the device was opened with and has rooms for, whatever a program has set since. */
 static inline int sru_threads(const struct sru_cpu *cpu)
 {
-    const int now = omp_get_max_threads();
-
-    return now < cpu->dev.threads ? now : cpu->dev.threads;
+    return sru_team(cpu->dev.threads);
 }
 
 /*

@@ -116,16 +116,16 @@ static void panels_of(const struct sru_blocked *x, const struct work *w, struct 
 
 /* ---- An item of c ----------------------------------------------------------------------------------- */
 
-/* Sums over the rows of room->a of columns j, whose panels are `apart` floats from each other, for rows i. */
-static void tiles(const struct sru_blocked *x, struct span i, struct span j, size_t depth, const float *a, const float *panels,
+/* c [rows,cols] of a's rows, DEPTH apart, and of panels, `apart` floats from each other. */
+static void tiles(const struct sru_blocked *x, size_t rows, size_t cols, size_t depth, const float *a, const float *panels,
                   size_t apart, bool add, float *c, size_t ldc)
 {
     struct sru_tile t = { .depth = depth, .a_stride = DEPTH, .c_stride = ldc, .add = add };
 
-    for (size_t at = 0; at < j.n; at += x->f32->tile_cols, panels += apart)
-        for (size_t r = 0; r < i.n; r += x->f32->tile_rows) {
-            t.rows = sru_min(x->f32->tile_rows, i.n - r);
-            t.cols = sru_min(x->f32->tile_cols, j.n - at);
+    for (size_t at = 0; at < cols; at += x->f32->tile_cols, panels += apart)
+        for (size_t r = 0; r < rows; r += x->f32->tile_rows) {
+            t.rows = sru_min(x->f32->tile_rows, rows - r);
+            t.cols = sru_min(x->f32->tile_cols, cols - at);
             t.a = a + r * DEPTH;
             t.b = panels;
             t.c = c + r * ldc + at;
@@ -154,15 +154,14 @@ static void to_bf16(const struct sru_blocked *x, const struct work *w, struct sp
 static void block(const struct sru_blocked *x, const struct work *w, struct span i, struct span j, struct room *room)
 {
     const struct sru_product *k = w->k;
-    const size_t wide = x->f32->tile_cols;
-
-    const size_t each = pieces(k->k, pieces(k->k, DEPTH));
+    const size_t wide = x->f32->tile_cols, each = pieces(k->k, pieces(k->k, DEPTH));
+    const bool packed = k->b == SRU_PACKED;
 
     for (size_t at = 0; at < k->k; at += each) {
         const struct span depth = { at, sru_min(each, k->k - at) };
         const float *panels = room->b;
 
-        if (k->b == SRU_PACKED)
+        if (packed)
             panels = (const float *)w->b + (j.from / wide * k->k + at) * wide;
         else
             panels_of(x, w, j, depth, room);
@@ -170,7 +169,7 @@ static void block(const struct sru_blocked *x, const struct work *w, struct span
             const struct span rows = { i.from + r, sru_min(ROWS, i.n - r) };
 
             rows_of(x, w, rows, depth, room);
-            tiles(x, rows, j, depth.n, room->a, panels, (k->b == SRU_PACKED ? k->k : depth.n) * wide, at > 0 || (k->add && !k->c_bf16),
+            tiles(x, rows.n, j.n, depth.n, room->a, panels, (packed ? k->k : depth.n) * wide, at > 0 || (k->add && !k->c_bf16),
                   k->c_bf16 ? room->sum : (float *)w->c + rows.from * w->ldc + j.from, k->c_bf16 ? COLUMNS : w->ldc);
         }
     }
@@ -228,7 +227,7 @@ void sru_blocked_product(struct sru_blocked *x, const struct sru_product *k, con
             item(x, &w, rows, cols, n);
         return;
     }
-#pragma omp parallel for schedule(dynamic) num_threads(x->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(sru_team(x->threads))
     for (size_t n = 0; n < items; n++)
         item(x, &w, rows, cols, n);
 }
@@ -257,7 +256,7 @@ void sru_blocked_pack(struct sru_blocked *x, size_t k, size_t n, bool bf16, bool
 {
     const size_t wide = x->f32->tile_cols;
 
-#pragma omp parallel for schedule(static) num_threads(x->threads)
+#pragma omp parallel for schedule(static) num_threads(sru_team(x->threads))
     for (size_t j = 0; j < n; j += COLUMNS) {
         const size_t cols = sru_min(COLUMNS, n - j);
         float *panels = (float *)packed + j * k;

@@ -7,6 +7,8 @@
 
 #include "src/cpu/product.h"
 
+#define SRU_BLOCKED "our own"   /* what computes them */
+
 struct sru_blocked;
 
 /* NULL kernels: the best that run here.  SRU_ENOMEM. */

@@ -221,7 +221,7 @@ void sru_product(struct sru_products *x, const struct sru_product *k, const void
 const char *sru_product_by(struct sru_products *x, const struct sru_product *k)
 {
     if (!x->takes[k->bf16])
-        return "our own";
+        return SRU_BLOCKED;
     const struct entry *e = find(x, k, false);
 
     return e ? e->by : NULL;

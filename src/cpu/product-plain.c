@@ -20,12 +20,12 @@ void sru_product(struct sru_products *x, const struct sru_product *k, const void
 const char *sru_product_by(struct sru_products *x, const struct sru_product *k)
 {
     (void)x, (void)k;
-    return "our own";
+    return SRU_BLOCKED;
 }
 
 void sru_products_library(char *name, size_t size)
 {
-    snprintf(name, size, "our own");
+    snprintf(name, size, SRU_BLOCKED);
 }
 
 bool sru_products_failed(struct sru_products *x)

@@ -6,10 +6,19 @@
 #define SRU_CPU_PRODUCT_H
 
 #include <stdbool.h>
+#include <omp.h>
 #include <stddef.h>
 
 #include "simd/kernels.h"
 #include "src/error.h"
+
+/* Threads to take now: no more than were asked for since, nor than there are rooms for. */
+static inline int sru_team(int rooms)
+{
+    const int now = omp_get_max_threads();
+
+    return now < rooms ? now : rooms;
+}
 
 enum sru_operand_layout {
     SRU_ROWS,     /* b [k,n], row-major */
@@ -18,7 +27,7 @@ enum sru_operand_layout {
 };
 
 /*
- * c[m,n] (+)= a[m,k] b[k,n], row-major.  a and b are bf16 or both f32, c is of either kind; sums are in f32.
+ * c[m,n] (+)= a[m,k] b[k,n], row-major; m, n and k are above 0.  a and b are bf16 or both f32, c is of either kind; sums are in f32.
  * Rows are dense; lda, ldb and ldc above 0 say otherwise (slower: oneDNN's best kernels take dense rows alone).
  * The struct is a key: shapes that come again find their primitive.
  */

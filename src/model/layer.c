@@ -63,6 +63,12 @@ static struct sru_rows with_memory(const struct pass *k, sru_act *p, size_t cols
     return (struct sru_rows){ sru_at(k->dev, p, from * cols), (k->M + k->net->T) * cols };
 }
 
+/* The segment's of a buffer [B,M+T,cols]. */
+static struct sru_rows beside_memory(const struct pass *k, sru_act *p, size_t cols)
+{
+    return with_memory(k, p, cols, sru_net_segment_row(k->net, k->M));
+}
+
 /* Rows of a buffer [B,T,cols]. */
 static struct sru_rows segment(const struct pass *k, sru_act *p, size_t cols)
 {
@@ -73,8 +79,7 @@ static struct sru_norm norm_before(const struct pass *k)
 {
     return (struct sru_norm){
         .B = k->B, .T = k->t, .cols = k->d, .gamma = k->l.norm_w, .beta = k->l.norm_b, .stats = k->b->norm_stats,
-        .r = with_memory(k, k->b->in, k->d, sru_net_segment_row(k->net, k->M)),
-        .y = with_memory(k, k->b->joined, k->d, sru_net_segment_row(k->net, k->M)),
+        .r = beside_memory(k, k->b->in, k->d), .y = beside_memory(k, k->b->joined, k->d),
         .dy = segment(k, k->net->dj, k->d), .dr = segment(k, k->net->dh, k->d), .add_dr = true,
     };
 }
@@ -124,9 +129,9 @@ static struct sru_attend attention(const struct pass *k)
     return (struct sru_attend){
         .B = k->B, .T = k->t, .M = k->M, .H = c->heads, .p = k->p, .present = net->present, .window = net->window,
         .turned = net->turned,
-        .q = with_memory(k, k->b->z, k->p, sru_net_segment_row(k->net, k->M)), .k = with_memory(k, k->b->k, k->p, 0),
+        .q = beside_memory(k, k->b->z, k->p), .k = with_memory(k, k->b->k, k->p, 0),
         .v = with_memory(k, k->b->v, k->p, 0), .out = segment(k, k->b->A, k->p), .dout = segment(k, net->dA, k->p),
-        .dq = with_memory(k, net->dz, k->p, sru_net_segment_row(k->net, k->M)), .dkv = with_memory(k, net->dkv, 2 * k->p, 0),
+        .dq = beside_memory(k, net->dz, k->p), .dkv = with_memory(k, net->dkv, 2 * k->p, 0),
         .kept = k->b->kept_attend,
         .mask = sru_net_mask(net, k->l.i, SRU_SITE_ATTEND, c->attn_dropout,
                              net->given ? net->given->layer[k->l.i].attend : NULL),
@@ -138,8 +143,8 @@ static struct sru_norm combine(const struct pass *k)
     const struct sru_net *net = k->net;
     struct sru_norm s = {
         .B = k->B, .T = k->t, .cols = k->p, .gamma = k->l.gamma, .beta = k->l.beta, .stats = k->b->stats,
-        .r = with_memory(k, k->b->z, k->p, sru_net_segment_row(k->net, k->M)), .y = segment(k, k->b->a, k->p), .dy = segment(k, net->da, k->p),
-        .dr = with_memory(k, net->dz, k->p, sru_net_segment_row(k->net, k->M)),
+        .r = beside_memory(k, k->b->z, k->p), .y = segment(k, k->b->a, k->p), .dy = segment(k, net->da, k->p),
+        .dr = beside_memory(k, net->dz, k->p),
         .mask = sru_net_mask(net, k->l.i, SRU_SITE_PROJECT, net->lm->config.dropout,
                              net->given ? net->given->layer[k->l.i].project : NULL),
     };
@@ -161,7 +166,7 @@ static struct sru_recur recurrence(const struct pass *k, struct sru_rows out)
     return (struct sru_recur){
         .B = k->B, .T = k->t, .d = k->d, .p = k->p, .scale = sru_config_scale(c), .w3 = k->l.w3, .v = k->l.v,
         .bias = k->l.bias, .a = segment(k, k->b->a, k->p), .da = segment(k, net->da, k->p),
-        .x = with_memory(k, k->b->in, k->d, sru_net_segment_row(k->net, k->M)), .h = k->post ? segment(k, k->b->h, k->d) : out,
+        .x = beside_memory(k, k->b->in, k->d), .h = k->post ? segment(k, k->b->h, k->d) : out,
         .dx = segment(k, net->dh, k->d), .dh = segment(k, net->dh, k->d), .c0 = k->b->c0, .c1 = k->b->c1,
         .kept = k->b->kept_recur,
         .mask = sru_net_mask(net, k->l.i, SRU_SITE_HIGHWAY, last ? 0 : c->dropout,
@@ -181,7 +186,8 @@ void sru_layer_forward(struct sru_net *net, size_t i, size_t t, struct sru_rows 
 
         if (k.M > 0)   /* the memory is not normalised */
             ops->copy(k.dev, with_memory(&k, k.b->joined, k.d, sru_net_memory_row(net)).p,
-                      with_memory(&k, k.b->in, k.d, sru_net_memory_row(net)).p, k.M * k.d * k.dev->act_bytes, k.B, (k.M + net->T) * k.d * k.dev->act_bytes);
+                      with_memory(&k, k.b->in, k.d, sru_net_memory_row(net)).p,
+                      k.M * k.d * k.dev->act_bytes, k.B, (k.M + net->T) * k.d * k.dev->act_bytes);
         ops->norm(k.dev, &before);
     }
     const struct sru_linear z = project(&k);

@@ -188,9 +188,16 @@ static int32_t append(struct sru_words *w, const struct sru_word *word)
     return (int32_t)w->n++;
 }
 
+static int32_t number_or_append(struct sru_words *w, const struct sru_word *word)
+{
+    const int32_t known = number_of(w, word);
+
+    return known >= 0 ? known : append(w, word);
+}
+
 int32_t sru_words_count(struct sru_words *w, struct sru_word word, uint64_t times)
 {
-    const int32_t known = sru_words_find(w, word), i = known >= 0 ? known : append(w, &word);
+    const int32_t i = number_or_append(w, &word);
 
     if (i >= 0)
         w->count[i] += times;
@@ -199,11 +206,9 @@ int32_t sru_words_count(struct sru_words *w, struct sru_word word, uint64_t time
 
 bool sru_words_count_all(struct sru_words *w, const struct sru_word *words, size_t n, int32_t *numbers)
 {
-    for (size_t k = 0; k < n; k++) {
-        numbers[k] = number_of(w, &words[k]);
-        if (numbers[k] < 0 && (numbers[k] = append(w, &words[k])) < 0)
+    for (size_t k = 0; k < n; k++)
+        if ((numbers[k] = number_or_append(w, &words[k])) < 0)
             return false;
-    }
     for (size_t k = 0; k < n; k++)   /* another pass, so that these places come from memory side by side */
         w->count[numbers[k]]++;
     return true;
