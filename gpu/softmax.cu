@@ -22,6 +22,23 @@ __device__ static struct place place_of(const part &k, size_t i)
     return { ((k.b0 + i / k.T) * k.H + k.h) * k.T + t, from, at + 1 };
 }
 
+/* Where halves change places, which they do the same way back. */
+__device__ static size_t in_other_half(const part &k, size_t i)
+{
+    return i < k.T ? i + k.T : i - k.T;
+}
+
+/* The key that place j of a row of scores has, and back. */
+__device__ static size_t key_at(const part &k, size_t j)
+{
+    return k.turned ? in_other_half(k, j) : k.lo + j;
+}
+
+__device__ static size_t place_of_key(const part &k, size_t key)
+{
+    return k.turned ? in_other_half(k, key) : key - k.lo;
+}
+
 __device__ static bool sees(const struct place &at, size_t key)
 {
     return key >= at.from && key < at.to;
@@ -42,7 +59,7 @@ __device__ static struct group group_at(const part &k, size_t g)
 {
     const size_t low = 4 * g, high = (k.M + k.T) / 2 + 4 * g;
 
-    return { { low, high }, { (k.turned ? high : low) - k.lo, (k.turned ? low : high) - k.lo }, { low >= k.lo, high >= k.lo } };
+    return { { low, high }, { place_of_key(k, low), place_of_key(k, high) }, { low >= k.lo, high >= k.lo } };
 }
 
 /* The scores of a group; `none` where the query does not see the key. */
@@ -183,17 +200,6 @@ static int each_of(const part *k)
 }
 
 /* ---- A key at a time --------------------------------------------------------------------------------- */
-
-/* The key that place j of a row of scores has, and back. */
-__device__ static size_t key_at(const part &k, size_t j)
-{
-    return k.turned ? (j + k.M) % k.keys : k.lo + j;
-}
-
-__device__ static size_t place_of_key(const part &k, size_t key)
-{
-    return k.turned ? (key + k.T) % k.keys : key - k.lo;
-}
 
 /* P = mask * softmax, 0 where nothing is seen; lse may be NULL. */
 template <typename A> __global__ static void softmax_keys(part k, struct sru_cuda_mask mask, const float *S, A *P, float *lse)
