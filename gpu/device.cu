@@ -146,7 +146,7 @@ static uint64_t cuda_left(struct sru_dev *dev)
 static size_t cuda_work(struct sru_dev *dev, const struct sru_shape *s)
 {
     const struct sru_cuda *cuda = sru_cuda_of(dev);
-    const size_t each[] = { sru_cuda_embed_work(s),       sru_cuda_linear_work(cuda, s), sru_cuda_attend_work(cuda, s), sru_cuda_norm_work(cuda, s),
+    const size_t each[] = { sru_cuda_embed_work(s),       sru_cuda_linear_work(cuda, s), sru_cuda_attend_work(cuda, s), sru_cuda_recall_work(s), sru_cuda_norm_work(cuda, s),
                             sru_cuda_recur_work(cuda, s), sru_cuda_predict_work(cuda, s), sru_cuda_muon_work(cuda, s) };
     size_t most = 0;
 
@@ -231,6 +231,7 @@ static const struct sru_ops cuda_ops = {
     .linear_back = sru_cuda_linear_back,
     .attend = sru_cuda_attend,
     .attend_back = sru_cuda_attend_back,
+    .recall = sru_cuda_recall,
     .norm = sru_cuda_norm,
     .norm_back = sru_cuda_norm_back,
     .recur = sru_cuda_recur,

@@ -226,6 +226,7 @@ void sru_cuda_gradient(struct sru_cuda *, const struct sru_weight *, size_t rows
 size_t sru_cuda_embed_work(const struct sru_shape *);
 size_t sru_cuda_linear_work(const struct sru_cuda *, const struct sru_shape *);
 size_t sru_cuda_attend_work(const struct sru_cuda *, const struct sru_shape *);
+size_t sru_cuda_recall_work(const struct sru_shape *);
 size_t sru_cuda_norm_work(const struct sru_cuda *, const struct sru_shape *);
 size_t sru_cuda_recur_work(const struct sru_cuda *, const struct sru_shape *);
 size_t sru_cuda_predict_work(const struct sru_cuda *, const struct sru_shape *);
@@ -242,6 +243,7 @@ void sru_cuda_linear(struct sru_dev *, const struct sru_linear *);
 void sru_cuda_linear_back(struct sru_dev *, const struct sru_linear *);
 void sru_cuda_attend(struct sru_dev *, const struct sru_attend *);
 void sru_cuda_attend_back(struct sru_dev *, const struct sru_attend *);
+void sru_cuda_recall(struct sru_dev *, const struct sru_recall *);
 void sru_cuda_norm(struct sru_dev *, const struct sru_norm *);
 void sru_cuda_norm_back(struct sru_dev *, const struct sru_norm *);
 void sru_cuda_recur(struct sru_dev *, const struct sru_recur *);

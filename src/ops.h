@@ -127,6 +127,22 @@ struct sru_attend {
 };
 
 /*
+ * The same of one position a stream, over those before it in a ring of `rows` keys and values, which fills from its end.  k and v, the
+ * position's own, go to their row of the ring first.
+ */
+struct sru_recall {
+    size_t B, H, p, rows;
+    const struct sru_place *place;  /* in device memory, for all streams */
+    sru_act *q, *k, *v;             /* [B,p] */
+    sru_act *keys, *values;         /* [B,rows,p] */
+    sru_act *out;                   /* [B,p] */
+};
+
+struct sru_place {
+    int32_t row, held;          /* the position's row; how many rows, the last, are held then, this one included */
+};
+
+/*
  * y = mask * LN(alpha * a + r), LN(s) = (s - mean) / sqrt(var + 1e-5) * gamma + beta.
  * a.p NULL: s = r.  gamma.w NULL: no normalisation, y = mask * s.
  */
@@ -283,6 +299,7 @@ struct sru_ops {
     void (*linear_back)(struct sru_dev *, const struct sru_linear *);
     void (*attend)(struct sru_dev *, const struct sru_attend *);
     void (*attend_back)(struct sru_dev *, const struct sru_attend *);
+    void (*recall)(struct sru_dev *, const struct sru_recall *);       /* of the shape reserved, T 1 and M rows - 1 */
     void (*norm)(struct sru_dev *, const struct sru_norm *);
     void (*norm_back)(struct sru_dev *, const struct sru_norm *);
     void (*recur)(struct sru_dev *, const struct sru_recur *);

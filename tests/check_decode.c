@@ -35,17 +35,18 @@ static void decode(struct sru_decoder *d, const int32_t *ids, float *nll)
     }
 }
 
-/* Reading a position at a time, with operands for it or without, gives what evaluation gives; int8 what it gives of rounded weights. */
-static void compare(const struct sru_config *c, enum sru_precision precision, enum sru_use use, size_t B)
+/*
+ * Reading a position at a time, with operands for it or without, gives what evaluation gives on the same device, which is closed; int8
+ * what it gives of rounded weights.
+ */
+static void compare(const struct sru_config *c, struct sru_dev *dev, enum sru_use use, size_t B)
 {
-    struct sru_dev *dev;
     struct sru_lm lm, rounded;
     struct sru_decoder d;
     int32_t *ids = random_tokens(B * (LENGTH + 1), c->vocab, 9);
     float *nll = pooled(B * LENGTH * sizeof *nll), *expected = pooled(B * LENGTH * sizeof *expected);
     double *right = pooled(B * LENGTH * sizeof *right);
 
-    ck_assert(!sru_cpu_open(NULL, precision, &dev, NULL));
     open_model(&rounded, c, dev, SRU_USE_READ);
     if (use == SRU_USE_DECODE_INT8)
         ck_assert(!sru_lm_quantize(&rounded, NULL));
@@ -58,24 +59,47 @@ static void compare(const struct sru_config *c, enum sru_precision precision, en
     ck_assert(!sru_decoder_open(&d, &lm, B, c->window, NULL));
     for (int again = 0; again < 2; again++) {   /* a reset leaves nothing of what was read */
         decode(&d, ids, nll);
-        assert_near("nll", B * LENGTH, nll, right, precision == SRU_PRECISION_F32 ? 1e-5 : 0.02);
+        assert_near("nll", B * LENGTH, nll, right, dev->act_bytes == sizeof(float) ? 1e-5 : 0.02);
     }
     sru_decoder_close(&d);
     sru_lm_close(&lm), sru_lm_close(&rounded);
     close_kernels(dev);
 }
 
+static struct sru_dev *cpu(enum sru_precision precision)
+{
+    struct sru_dev *dev;
+
+    ck_assert(!sru_cpu_open(NULL, precision, &dev, NULL));
+    return dev;
+}
+
 START_TEST(decoding_is_evaluation)
 {
     const struct sru_config c = model_variant(_i);
 
-    compare(&c, SRU_PRECISION_F32, SRU_USE_READ, 2);
+    compare(&c, cpu(SRU_PRECISION_F32), SRU_USE_READ, 2);
     for (size_t B = 1; B < 20; B += B == 1 ? 2 : 15) {
-        compare(&c, SRU_PRECISION_F32, SRU_USE_DECODE, B);
-        compare(&c, SRU_PRECISION_F32, SRU_USE_DECODE_INT8, B);
-        compare(&c, SRU_PRECISION_BF16, SRU_USE_DECODE, B);
-        compare(&c, SRU_PRECISION_BF16, SRU_USE_DECODE_INT8, B);
+        compare(&c, cpu(SRU_PRECISION_F32), SRU_USE_DECODE, B);
+        compare(&c, cpu(SRU_PRECISION_F32), SRU_USE_DECODE_INT8, B);
+        compare(&c, cpu(SRU_PRECISION_BF16), SRU_USE_DECODE, B);
+        compare(&c, cpu(SRU_PRECISION_BF16), SRU_USE_DECODE_INT8, B);
     }
+}
+END_TEST
+
+/* There from a record too. */
+START_TEST(decoding_is_evaluation_on_a_gpu)
+{
+    const struct sru_config c = model_variant(_i);
+
+    for (size_t i = n_cpu_devices; i < n_all_devices; i++)
+        for (size_t B = 1; B < 20; B += B == 1 ? 2 : 15) {
+            struct sru_dev *dev = open_device((int)i);
+
+            if (dev)
+                compare(&c, dev, B == 3 ? SRU_USE_DECODE_INT8 : SRU_USE_DECODE, B);
+        }
 }
 END_TEST
 
@@ -146,6 +170,7 @@ int main(void)
 
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, decoding_is_evaluation, 0, VARIANTS);
+    tcase_add_loop_test(t, decoding_is_evaluation_on_a_gpu, 0, VARIANTS);
     tcase_add_loop_test(t, streams_do_not_matter, 0, VARIANTS);
     tcase_add_test(t, eight_bits);
     suite_add_tcase(s, t);

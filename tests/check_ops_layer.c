@@ -1,9 +1,10 @@
-/* attend, norm and recur against their double-precision twins, on every set of kernels. */
+/* attend, recall, norm and recur against their double-precision twins, on every set of kernels. */
 #include "config.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "src/size.h"
 #include "tests/gradient.h"
 #include "tests/reference/reference.h"
 #include "tests/support.h"
@@ -118,6 +119,70 @@ START_TEST(attention_hides_no_nan)
     dev->ops->attend(dev, &s);
     const float *out = unpadded(dev, s.out, 1, 3, 1);
     ck_assert(out[0] == 1.0f && isnan(out[1]) && isnan(out[2]));
+    close_kernels(dev);
+}
+END_TEST
+
+/* ---- recall ------------------------------------------------------------------------------------- */
+
+/* The ring's rows as the twin takes them, which multiplies those that are not held by 0. */
+static double *held_or_zero(const float *x, size_t n)
+{
+    double *d = pooled(n * sizeof *d);
+
+    for (size_t i = 0; i < n; i++)
+        d[i] = isnan(x[i]) ? 0 : (double)x[i];
+    return d;
+}
+
+/* Position by position, until the ring has gone round; rows that are not held yet are NaN.  A long ring is full of something: most
+ * positions are left out. */
+static void one_recall(struct sru_dev *dev, size_t B, size_t H, size_t p, size_t rows)
+{
+    const struct sru_shape shape = { .B = B, .T = 1, .M = rows - 1, .d = 1, .p = p, .H = H, .V = 1 };
+    const bool is_long = rows > 100;
+    const double *something = is_long ? random_array(B * rows * p, 1, 8) : NULL;
+    const struct sru_rows keys = padded(dev, something, B, rows, p, 0), values = padded(dev, something, B, rows, p, 0);
+    const struct sru_rows out = padded(dev, NULL, B, 1, p, 0);
+    struct sru_place *place = (struct sru_place *)zeros(dev, sizeof *place / sizeof(float));
+
+    ck_assert(!dev->ops->reserve(dev, &shape, NULL));
+    for (size_t n = 0; n < 2 * rows; n += is_long && n % rows == 2 ? rows - 6 : 1) {
+        double *q = random_array(B * p, 2, 3 * n), *k = random_array(B * p, 2, 3 * n + 1), *v = random_array(B * p, 1, 3 * n + 2);
+        double *expected = pooled(B * p * sizeof *expected);
+        const struct sru_place at = { (int32_t)(rows - 1 - n % rows), (int32_t)sru_min(n + 1, rows) };
+        const struct sru_attend all = { .B = B, .T = 1, .M = rows - 1, .H = H, .p = p, .present = (size_t)at.held - 1 };
+        const struct sru_recall s = {
+            .B = B, .H = H, .p = p, .rows = rows, .place = place, .q = padded(dev, q, B, 1, p, 0).p, .k = padded(dev, k, B, 1, p, 0).p,
+            .v = padded(dev, v, B, 1, p, 0).p, .keys = keys.p, .values = values.p, .out = out.p,
+        };
+
+        dev->ops->put(dev, place, &at, sizeof at);
+        dev->ops->recall(dev, &s);
+        const float *K = unpadded(dev, keys, B, rows, p), *V = unpadded(dev, values, B, rows, p);
+        for (size_t b = 0; b < B; b++)
+            for (size_t i = 0; i < p; i++) {
+                ck_assert((double)K[(b * rows + (size_t)at.row) * p + i] == k[b * p + i]);
+                ck_assert((double)V[(b * rows + (size_t)at.row) * p + i] == v[b * p + i]);
+            }
+        ref_attend(&all, q, held_or_zero(K, B * rows * p), held_or_zero(V, B * rows * p), NULL, expected);
+        assert_near("recalled", B * p, unpadded(dev, out, B, 1, p), expected, rows < 1000 ? 2e-6 : 2e-5);
+    }
+    ck_assert(!dev->ops->sync(dev, NULL));
+}
+
+START_TEST(recall)
+{
+    struct sru_dev *dev = open_device(_i);
+
+    if (!dev)
+        return;
+    one_recall(dev, 1, 1, 1, 1);
+    one_recall(dev, 2, 1, 7, 3);
+    one_recall(dev, 3, 2, 8, 5);
+    one_recall(dev, 1, 3, 36, 33);      /* fours of columns; more than a GPU's block of keys */
+    one_recall(dev, 2, 1, 1028, 40);    /* more fours than a block's threads */
+    one_recall(dev, 1, 1, 33, 1100);
     close_kernels(dev);
 }
 END_TEST
@@ -326,6 +391,7 @@ int main(void)
     tcase_add_loop_test(t, attention, 0, n);
     tcase_add_loop_test(t, attention_turned, 0, n);
     tcase_add_loop_test(t, attention_hides_no_nan, 0, n);
+    tcase_add_loop_test(t, recall, 0, n);
     tcase_add_loop_test(t, normalisation, 0, n);
     tcase_add_loop_test(t, recurrence, 0, n);
     tcase_add_loop_test(t, extreme_gates, 0, n);

@@ -49,7 +49,7 @@ EXTRA_DIST += tests/bench/README tests/lsan.supp tests/avx2.sh tests/commands.sh
 EXTRA_DIST += tests/bench/peers tests/bench/peers.py tests/bench/peers_torch.py tests/bench/peers_cuda.py tests/bench/peers_words.py
 
 # The tests that have something to do on a GPU, on GPUs alone.
-gpu_tests = tests/check_ops tests/check_ops_layer tests/check_muon tests/check_conformance tests/check_train
+gpu_tests = tests/check_ops tests/check_ops_layer tests/check_muon tests/check_conformance tests/check_decode tests/check_train
 check-gpu: $(gpu_tests)
 	for test in $(gpu_tests); do SRU_TEST_DEVICES=cuda CK_DEFAULT_TIMEOUT=120 srcdir=$(srcdir) ./$$test || exit 1; done
 .PHONY: check-gpu clean-cuda

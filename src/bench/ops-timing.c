@@ -29,6 +29,7 @@ static double now(struct sru_dev *dev)
     X(linear_back, linear, which_linear(s), SRU_BACKWARD)              \
     X(attend, attend, SRU_ATTEND, SRU_FORWARD)                         \
     X(attend_back, attend, SRU_ATTEND, SRU_BACKWARD)                   \
+    X(recall, recall, SRU_ATTEND, SRU_FORWARD)                         \
     X(norm, norm, SRU_NORM, SRU_FORWARD)                               \
     X(norm_back, norm, SRU_NORM, SRU_BACKWARD)                         \
     X(recur, recur, SRU_RECUR, SRU_FORWARD)                            \

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "src/cpu/cpu.h"
 #include "src/size.h"
@@ -71,4 +72,20 @@ void sru_cpu_attend_one(struct sru_cpu *cpu, const struct sru_attend *s)
     SRU_EACH(cpu, many, i, heads * parts_of(n, keys), score_keys(cpu, s, keys, i));
     SRU_EACH(cpu, many && heads > 1, i, heads, cpu->k->probabilities(n, 1.0f / sqrtf((float)cols), one_of(cpu, s, i).scores));
     SRU_EACH(cpu, many, i, heads * parts_of(cols, columns), sum_values(cpu, s, columns, i));
+}
+
+void sru_cpu_recall(struct sru_dev *dev, const struct sru_recall *s)
+{
+    const size_t row = s->p * dev->act_bytes, ring = s->rows * s->p, at = (size_t)s->place->row * s->p;
+    const struct sru_rows keys = { s->keys, ring }, values = { s->values, ring }, one = { s->q, s->p };
+    const struct sru_attend all = {
+        .B = s->B, .T = 1, .M = s->rows - 1, .H = s->H, .p = s->p, .present = (size_t)s->place->held - 1, .q = one, .k = keys, .v = values,
+        .out = { s->out, s->p },
+    };
+
+    for (size_t b = 0; b < s->B; b++) {
+        memcpy(sru_at(dev, s->keys, b * ring + at), sru_at(dev, s->k, b * s->p), row);
+        memcpy(sru_at(dev, s->values, b * ring + at), sru_at(dev, s->v, b * s->p), row);
+    }
+    sru_cpu_attend_one(sru_cpu_of(dev), &all);
 }

@@ -281,6 +281,7 @@ static const struct sru_ops cpu_ops = {
     .linear_back = sru_cpu_linear_back,
     .attend = sru_cpu_attend,
     .attend_back = sru_cpu_attend_back,
+    .recall = sru_cpu_recall,
     .norm = sru_cpu_norm,
     .norm_back = sru_cpu_norm_back,
     .recur = sru_cpu_recur,

@@ -127,6 +127,7 @@ size_t sru_cpu_kept_attend(struct sru_dev *, const struct sru_attend *);
 void sru_cpu_attend(struct sru_dev *, const struct sru_attend *);
 /* One query a stream, without dropout or a backward (src/cpu/attend-one.c). */
 void sru_cpu_attend_one(struct sru_cpu *, const struct sru_attend *);
+void sru_cpu_recall(struct sru_dev *, const struct sru_recall *);
 void sru_cpu_attend_back(struct sru_dev *, const struct sru_attend *);
 void sru_cpu_norm(struct sru_dev *, const struct sru_norm *);
 void sru_cpu_norm_back(struct sru_dev *, const struct sru_norm *);

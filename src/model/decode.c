@@ -9,8 +9,8 @@
 
 /*
  * The order of keys does not matter to attention, so a cache of window + 1 rows is a ring: position n stands in
- * row window - n % (window + 1).  It fills from its end, which is where operators look for the part of a memory
- * that exists.
+ * row window - n % (window + 1).  What differs from one position to the next is in device memory, so that devices
+ * that queue their work can do it again from a record.
  */
 struct sru_decoder_layer {
     sru_act *k, *v;   /* [B,window+1,p] with attention */
@@ -46,11 +46,17 @@ void sru_decoder_close(struct sru_decoder *d)
         ops->release(dev, d->layers[i].c);
     }
     free(d->layers);
+    if (ops->forget)
+        for (int i = 0; i < 2; i++)
+            ops->forget(dev, d->records[i]);
     ops->release(dev, d->x);
     ops->release(dev, d->h);
     ops->release(dev, d->z);
+    ops->release(dev, d->k);
+    ops->release(dev, d->v);
     ops->release(dev, d->A);
     ops->release(dev, d->a);
+    ops->release(dev, d->place);
     ops->release(dev, d->tokens);
     ops->release(dev, d->logits);
     ops->release(dev, d->small);
@@ -72,8 +78,9 @@ static bool allocate(struct sru_decoder *d)
     const struct sru_ops *ops = dev->ops;
     const size_t hidden = d->B * c->n_d * dev->act_bytes, row = d->B * c->n_proj * dev->act_bytes;
     bool ok = (d->layers = calloc(c->depth, sizeof *d->layers)) && (d->x = ops->alloc(dev, hidden))
-        && (d->h = ops->alloc(dev, hidden)) && (d->z = ops->alloc(dev, row)) && (d->A = ops->alloc(dev, row))
-        && (d->a = ops->alloc(dev, row)) && (d->tokens = ops->alloc(dev, d->B * sizeof *d->tokens))
+        && (d->h = ops->alloc(dev, hidden)) && (d->z = ops->alloc(dev, row)) && (d->k = ops->alloc(dev, row))
+        && (d->v = ops->alloc(dev, row)) && (d->A = ops->alloc(dev, row)) && (d->a = ops->alloc(dev, row))
+        && (d->place = ops->alloc(dev, sizeof *d->place)) && (d->tokens = ops->alloc(dev, d->B * sizeof *d->tokens))
         && (d->logits = ops->alloc(dev, d->B * n_scores(d) * sizeof *d->logits));
 
     if (ok && d->lm->params.n_clusters > 0)
@@ -97,7 +104,7 @@ sru_status sru_decoder_open(struct sru_decoder *d, struct sru_lm *lm, size_t B, 
     sru_status status;
 
     *d = (struct sru_decoder){ .lm = lm, .B = B, .window = window };
-    if (window > SIZE_MAX / 2 || !sru_mul(B, window + 1, &bytes) || !sru_mul(bytes, c->n_proj + c->heads, &bytes)
+    if (window >= INT32_MAX || !sru_mul(B, window + 1, &bytes) || !sru_mul(bytes, c->n_proj + c->heads, &bytes)
         || bytes > SIZE_MAX / 64)
         return sru_fail(err, SRU_EINVAL, "%zu streams with a window of %zu positions are too large", B, window);
     if ((status = lm->dev->ops->reserve(lm->dev, &shape, err)))
@@ -123,29 +130,26 @@ static void attend(struct sru_decoder *d, const struct sru_layer *l, size_t p)
 {
     struct sru_dev *dev = d->lm->dev;
     const struct sru_decoder_layer *cache = &d->layers[l->i];
-    const size_t rows = cache_rows(d), at = d->window - d->position % rows;
-    const struct sru_rows z = { d->z, p }, k = { cache->k, rows * p }, v = { cache->v, rows * p };
-    struct sru_linear project = { .B = d->B, .rows = 1, .in = p, .out = p, .w = l->w2k, .x = z, .y = { sru_at(dev, k.p, at * p), k.stride } };
-    const struct sru_attend s = {
-        .B = d->B, .T = 1, .M = d->window, .H = d->lm->config.heads, .p = p, .present = sru_min(d->position, d->window),
-        .q = z, .k = k, .v = v, .out = { d->A, p },
+    struct sru_linear project = { .B = d->B, .rows = 1, .in = p, .out = p, .w = l->w2k, .x = { d->z, p }, .y = { d->k, p } };
+    const struct sru_recall s = {
+        .B = d->B, .H = d->lm->config.heads, .p = p, .rows = cache_rows(d), .place = d->place,
+        .q = d->z, .k = d->k, .v = d->v, .keys = cache->k, .values = cache->v, .out = d->A,
     };
 
     dev->ops->linear(dev, &project);
     project.w = l->w2v;
-    project.y.p = sru_at(dev, v.p, at * p);
+    project.y.p = d->v;
     dev->ops->linear(dev, &project);
-    dev->ops->attend(dev, &s);
+    dev->ops->recall(dev, &s);
 }
 
-/* From d->x to d->x, by way of d->h. */
-static void layer(struct sru_decoder *d, size_t i)
+static void layer(struct sru_decoder *d, size_t i, struct sru_rows x, struct sru_rows h)
 {
     const struct sru_config *c = &d->lm->config;
     struct sru_dev *dev = d->lm->dev;
     const struct sru_layer l = sru_layer_of(d->lm, i);
     const size_t n = c->n_d, p = c->n_proj;
-    const struct sru_rows x = { d->x, n }, h = { d->h, n }, z = { d->z, p };
+    const struct sru_rows z = { d->z, p };
     struct sru_norm norm = { .B = d->B, .T = 1, .cols = n, .gamma = l.norm_w, .beta = l.norm_b };
     struct sru_linear project = { .B = d->B, .rows = 1, .in = n, .out = p, .w = l.w1, .x = x, .y = z };
     struct sru_norm combine = { .B = d->B, .T = 1, .cols = p, .r = z, .gamma = l.gamma, .beta = l.beta, .y = { d->a, p } };
@@ -173,8 +177,20 @@ static void layer(struct sru_decoder *d, size_t i)
         norm.y = h;
         dev->ops->norm(dev, &norm);
     }
-    d->h = x.p;
-    d->x = h.p;
+}
+
+/* From one to the other, and back. */
+static struct sru_rows layers(struct sru_decoder *d)
+{
+    struct sru_rows x = { d->x, d->lm->config.n_d }, h = { d->h, d->lm->config.n_d };
+
+    for (size_t i = 0; i < d->lm->config.depth; i++) {
+        layer(d, i, x, h);
+        const struct sru_rows out = h;
+        h = x;
+        x = out;
+    }
+    return x;
 }
 
 /* ---- Tokens in, scores out ------------------------------------------------------------------------- */
@@ -190,11 +206,11 @@ static void embed(struct sru_decoder *d, const int32_t *tokens)
     dev->ops->embed(dev, &s);
 }
 
-static void predict(struct sru_decoder *d)
+static void predict(struct sru_decoder *d, struct sru_rows h)
 {
     const struct sru_config *c = &d->lm->config;
     struct sru_dev *dev = d->lm->dev;
-    const struct sru_predict s = { .B = d->B, .T = 1, .d = c->n_d, .V = c->vocab, .h = { d->x, c->n_d },
+    const struct sru_predict s = { .B = d->B, .T = 1, .d = c->n_d, .V = c->vocab, .h = h,
                                    .w = sru_lm_matrix(d->lm, SRU_MATRICES * c->depth), .bias.w = d->lm->w + d->lm->params.out_b, .logits = d->logits };
 
     dev->ops->predict(dev, &s);
@@ -237,7 +253,7 @@ static void embed_by_clusters(struct sru_decoder *d, const int32_t *tokens)
     }
 }
 
-static void predict_by_clusters(struct sru_decoder *d)
+static void predict_by_clusters(struct sru_decoder *d, struct sru_rows h)
 {
     const struct sru_config *c = &d->lm->config;
     struct sru_dev *dev = d->lm->dev;
@@ -247,7 +263,7 @@ static void predict_by_clusters(struct sru_decoder *d)
         const struct sru_cluster_params *p = &d->lm->params.clusters[k];
         const struct sru_rows small = { d->small, p->sizes.e };
         const struct sru_linear narrow = { .B = d->B, .rows = 1, .in = c->n_d, .out = p->sizes.e, .w = cluster_matrix(d, k, SRU_OUT_PROJ),
-                                           .x = { d->x, c->n_d }, .y = small };
+                                           .x = h, .y = small };
         const struct sru_predict s = { .B = d->B, .T = 1, .d = p->sizes.e, .V = p->rows, .h = small, .w = cluster_matrix(d, k, SRU_TABLE),
                                        .bias = sru_lm_weight(d->lm, p->bias), .logits = logits };
 
@@ -289,23 +305,48 @@ static void join_clusters(const struct sru_decoder *d, float *logits)
 
 /* ---- Reading ----------------------------------------------------------------------------------------------- */
 
+static void queue(struct sru_decoder *d, bool scores)
+{
+    const struct sru_rows h = layers(d);
+
+    if (scores)
+        (d->lm->params.n_clusters > 0 ? predict_by_clusters : predict)(d, h);
+}
+
+/* The same, and where the device can, from a record: not the first time, when it may have to choose among algorithms. */
+static void queue_or_replay(struct sru_decoder *d, bool scores)
+{
+    struct sru_dev *dev = d->lm->dev;
+    void **record = &d->records[scores];
+
+    if (!dev->ops->record || !d->queued[scores]) {
+        queue(d, scores);
+        d->queued[scores] = true;
+    } else if (!*record || !dev->ops->replay(dev, *record)) {
+        dev->ops->forget(dev, *record);
+        dev->ops->record(dev);
+        queue(d, scores);
+        if ((*record = dev->ops->recorded(dev)))
+            dev->ops->replay(dev, *record);
+    }
+}
+
 sru_status sru_decoder_read(struct sru_decoder *d, const int32_t *tokens, float *logits, struct sru_error *err)
 {
     const bool clusters = d->lm->params.n_clusters > 0;
+    const size_t rows = cache_rows(d);
+    const struct sru_place place = { (int32_t)(d->window - d->position % rows), (int32_t)(sru_min(d->position, d->window) + 1) };
     struct sru_dev *dev = d->lm->dev;
 
     sru_lm_prepare(d->lm);
     (clusters ? embed_by_clusters : embed)(d, tokens);
-    for (size_t i = 0; i < d->lm->config.depth; i++)
-        layer(d, i);
+    dev->ops->put(dev, d->place, &place, sizeof place);
+    queue_or_replay(d, logits != NULL);
     d->position++;
     if (logits)
-        (clusters ? predict_by_clusters : predict)(d);
+        dev->ops->get(dev, clusters ? d->scores : logits, d->logits, d->B * n_scores(d) * sizeof *logits);
     const sru_status status = dev->ops->sync(dev, err);
-    if (status || !logits)
-        return status;
-    dev->ops->get(dev, clusters ? d->scores : logits, d->logits, d->B * n_scores(d) * sizeof *logits);
-    if (clusters)
+    if (!status && logits && clusters)
         join_clusters(d, logits);
-    return SRU_OK;
+    return status;
 }

@@ -13,13 +13,17 @@ struct sru_decoder {
     size_t B, window;     /* streams; positions before the current one that attention sees */
     size_t position;      /* positions read since the last reset */
     struct sru_decoder_layer *layers;   /* [depth]: caches and states */
-    sru_act *x, *h, *z, *A, *a;         /* [B,d] twice, [B,p] */
+    sru_act *x, *h, *z, *k, *v, *A, *a; /* [B,d] twice, [B,p] */
     int32_t *tokens;                    /* [B] */
+    struct sru_place *place;            /* of the position that is read */
     float   *logits;                    /* [B,V]; of clusters [B,rows] for each, one after another */
     /* Of models with clusters. */
     sru_act *small;                     /* [B,e] */
     int32_t *ids;                       /* [B] host: tokens counted from their cluster's first */
     float   *scores;                    /* host: logits */
+    /* Of devices that queue their work: by whether scores are asked for. */
+    void *records[2];
+    bool  queued[2];
 };
 
 /* SRU_ENOMEM, SRU_EINVAL (too large). */
