@@ -94,11 +94,12 @@ static sru_act *rows_or_room(const struct sru_cuda *cuda, const struct sru_predi
     return dense && !sru_mask_is_on(&s->mask) ? sru_at(&cuda->dev, rows.p, k->from * s->d) : k->room;
 }
 
+/* blockIdx.x is the row. */
 __global__ void bias_kernel(size_t V, float *logits, const float *bias)
 {
     float *x = logits + blockIdx.x * V;
 
-    for (size_t j = threadIdx.x; j < V; j += blockDim.x)
+    for (size_t j = (size_t)blockIdx.y * blockDim.x + threadIdx.x; j < V; j += (size_t)gridDim.y * blockDim.x)
         x[j] += bias[j];
 }
 
@@ -124,7 +125,8 @@ static void block_loss(struct sru_cuda *cuda, const struct sru_predict *s, const
         sru_cuda_loss(cuda, &losses);
         return;
     }
-    bias_kernel<<<(unsigned)k->n, sru_threads_for(s->V, 1024), 0, cuda->stream>>>(s->V, k->logits, s->bias.w);
+    const unsigned threads = sru_threads_for(s->V, 256), pieces = (unsigned)sru_min((s->V + threads - 1) / threads, 1024);
+    bias_kernel<<<dim3((unsigned)k->n, pieces), threads, 0, cuda->stream>>>(s->V, k->logits, s->bias.w);
     sru_cuda_launched(cuda, "predict");
 }
 

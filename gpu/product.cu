@@ -156,6 +156,8 @@ cublasStatus_t sru_cuda_call(struct sru_cuda *cuda, const struct sru_cuda_call *
 
 void sru_cuda_multiply(struct sru_cuda *cuda, const struct sru_cuda_product *k, const void *a, const void *b, void *c)
 {
+    if (sru_cuda_few_rows(cuda, k, a, b, c))
+        return;
     struct plan *p = find(cuda, k, alignment_of(cuda, k, (uintptr_t)a | (uintptr_t)b | (uintptr_t)c));
 
     if (!p || sru_cuda_call(cuda, &p->call, &p->algo, a, b, c))

@@ -1,4 +1,4 @@
-/* What products (product.cu) and the choice of their algorithms (algorithm.cu) share. */
+/* What products (product.cu), those of few rows (matvec.cu) and the choice of cuBLASLt's algorithms (algorithm.cu) share. */
 #ifndef SRU_GPU_PRODUCT_CUH
 #define SRU_GPU_PRODUCT_CUH
 
@@ -19,5 +19,8 @@ cublasStatus_t sru_cuda_call(struct sru_cuda *, const struct sru_cuda_call *, co
  * first of all for products too small to measure, where memory for operands is wanting, and while a step is being recorded.
  */
 cublasLtMatmulAlgo_t sru_cuda_fastest(struct sru_cuda *, const struct sru_cuda_call *, const cublasLtMatmulHeuristicResult_t *, int n);
+
+/* A product of few rows, in which b is read once; false where it is none, or not in eights, and nothing was done (matvec.cu). */
+bool sru_cuda_few_rows(struct sru_cuda *, const struct sru_cuda_product *, const void *a, const void *b, void *c);
 
 #endif

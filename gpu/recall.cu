@@ -7,7 +7,7 @@
 
 #include "gpu/groups.cuh"
 
-enum { ROWS = 32, THREADS = 256, WARP = 32, WARPS = THREADS / WARP, COLS = 32 };
+enum { ROWS = 16, THREADS = 256, WARP = 32, WARPS = THREADS / WARP, COLS = 32 };
 
 /* What the blocks of rows leave for those that join them, [B*H][parts] of each. */
 struct work {
@@ -94,7 +94,7 @@ template <int n, typename A> __global__ static void recall_rows(size_t H, size_t
                                                                 const A *q, const A *k, const A *v, A *keys, A *values, work w)
 {
     extern __shared__ float shared[];
-    __shared__ float scores[ROWS];
+    __shared__ float scores[WARP];   /* ROWS of them */
     const size_t i = blockIdx.x / parts, cols = p / H, one = i / H * p + i % H * cols;
     const int first = blockIdx.x % parts * ROWS, row = place->row - first, held = rows - place->held - first;
     const int from = held > 0 ? held : 0, to = rows - first < ROWS ? rows - first : ROWS, lane = threadIdx.x % WARP;

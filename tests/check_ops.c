@@ -256,6 +256,11 @@ START_TEST(linear_products)
     one_linear(dev, 3, 6, 9, 5, 0, 3, 0, true);
     one_linear(dev, 2, 4, 17, 8, 1, 3, 3, false);
     one_linear(dev, 1, 1, 1, 1, 0, 1, 0, false);
+    /* Few rows, which a GPU takes by eights of inputs, and backwards of outputs. */
+    one_linear(dev, 1, 1, 24, 5, 0, 1, 0, false);
+    one_linear(dev, 3, 1, 8, 72, 0, 1, 0, false);
+    one_linear(dev, 1, 4, 16, 40, 1, 2, 0, true);
+    one_linear(dev, 1, 2, 2056, 2, 0, 2, 0, false);
     one_linear(dev, 1, 3, 1024, 2, 0, 3, 0, false);   /* rows of 4 KB, for which oneDNN's gemm wants another layout */
     close_kernels(dev);
 }

@@ -346,6 +346,8 @@ START_TEST(recurrence)
     one_recur(dev, (struct sru_recur){ .B = 1, .T = 5, .d = 37, .p = 4, .scale = 1.3f }, 1, 0.3f);   /* parts of a stream */
     one_recur(dev, (struct sru_recur){ .B = 5, .T = 1, .d = 3, .p = 2, .scale = 1 }, 1, 0);
     one_recur(dev, (struct sru_recur){ .B = 1, .T = 1, .d = 1, .p = 1, .scale = 1 }, 1, 0);
+    one_recur(dev, (struct sru_recur){ .B = 3, .T = 1, .d = 8, .p = 260, .scale = 1 }, 1, 0);
+    one_recur(dev, (struct sru_recur){ .B = 1, .T = 1, .d = 24, .p = 33, .scale = 1 }, 1, 0);
     /* Units in eights, which a GPU brings ahead: in several stages, and with a part of its block left over. */
     one_recur(dev, (struct sru_recur){ .B = 2, .T = 70, .d = 8, .p = 2, .scale = 1.2f }, 1, 0.3f);
     one_recur(dev, (struct sru_recur){ .B = 2, .T = 3, .d = 72, .p = 2, .scale = 1 }, 1, 0.3f);
