@@ -10,6 +10,7 @@ enum {
     AHEAD = 8,                  /* eights that a thread has on their way */
     OUTPUTS = 4,                /* of a block of warps */
     COLUMNS = 64, THREADS = 256, TEAM = COLUMNS / EIGHT, SLICES = THREADS / TEAM, WARPS = THREADS / WARP,
+    CHUNK = AHEAD * SLICES,     /* of k, as many as there are threads */
 };
 
 template <typename C, typename A> struct args {
@@ -86,26 +87,28 @@ template <int rows, typename C, typename A> __global__ static void by_outputs(ar
 
 template <int rows, typename C, typename A> __global__ static void by_columns(args<C, A> s)
 {
-    __shared__ float room[rows][WARPS][COLUMNS];
-    const int mine = threadIdx.x % TEAM * EIGHT, lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
+    __shared__ float room[rows][WARPS][COLUMNS], x[rows][CHUNK];
+    const int mine = threadIdx.x % TEAM * EIGHT, slice = threadIdx.x / TEAM, lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
     const size_t first = (size_t)blockIdx.x * COLUMNS;
     float sum[rows][EIGHT] = {};
 
-    for (size_t i = threadIdx.x / TEAM; i < s.k && first + mine < s.n; i += AHEAD * SLICES) {
+    for (size_t from = 0; from < s.k; from += CHUNK) {
+        const size_t i = from + slice, at = from + threadIdx.x;
         eight<A> b[AHEAD];
 
-        fetch(s.b + i * s.n + first + mine, SLICES * s.n, (s.k - i) * s.n, b);
+        fetch(s.b + i * s.n + first + mine, SLICES * s.n, i < s.k && first + mine < s.n ? (s.k - i) * s.n : 0, b);
+        __syncthreads();   /* x may still be read */
+        for (int r = 0; r < rows; r++)
+            x[r][threadIdx.x] = r < s.m && at < s.k ? sru_load(s.a + r * s.k + at) : 0.0f;
+        __syncthreads();
 #pragma unroll
         for (int e = 0; e < AHEAD; e++) {
             float w[EIGHT];
 
             widen(b[e], w);
-            for (int r = 0; r < rows; r++) {
-                const float x = i + e * SLICES < s.k ? sru_load(s.a + (r < s.m ? r : 0) * s.k + i + e * SLICES) : 0.0f;
-
+            for (int r = 0; r < rows; r++)
                 for (int j = 0; j < EIGHT; j++)
-                    sum[r][j] += x * w[j];
-            }
+                    sum[r][j] += x[r][slice + e * SLICES] * w[j];
         }
     }
     for (int r = 0; r < rows; r++)

@@ -39,6 +39,15 @@ template <int n, typename A> __device__ static void read(const A *p, float (&x)[
     }
 }
 
+/* Rows [from, to) of values are wanted soon. */
+template <typename A> __device__ static void announce(int from, int to, size_t cols, size_t p, const A *values)
+{
+    const unsigned line = 128 / sizeof(A), lines = ((unsigned)cols + line - 1) / line;
+
+    for (unsigned i = threadIdx.x; i < (to - from) * lines; i += THREADS)
+        asm volatile("prefetch.global.L2 [%0];" ::"l"(values + (from + i / lines) * p + i % lines * line));
+}
+
 /* The scores of rows [from, to) of keys that are p apart: a row a warp, and to all its threads. */
 template <int n, typename A> __device__ static void score(int from, int to, size_t cols, size_t p, const float *q, const A *keys, float *scores)
 {
@@ -90,18 +99,20 @@ template <int n, typename A> __device__ static void weigh(int from, int to, size
 }
 
 /* A block for rows i*ROWS and on, of a stream's head.  Shared memory: the query, and room for sums. */
-template <int n, typename A> __global__ static void recall_rows(size_t H, size_t p, int rows, int parts, const struct sru_place *place, float factor,
+template <int n, typename A> __global__ static void recall_rows(unsigned H, size_t p, int rows, unsigned parts, const struct sru_place *place, float factor,
                                                                 const A *q, const A *k, const A *v, A *keys, A *values, work w)
 {
     extern __shared__ float shared[];
     __shared__ float scores[WARP];   /* ROWS of them */
-    const size_t i = blockIdx.x / parts, cols = p / H, one = i / H * p + i % H * cols;
-    const int first = blockIdx.x % parts * ROWS, row = place->row - first, held = rows - place->held - first;
+    const unsigned i = blockIdx.x / parts, b = i / H, cols = (unsigned)p / H, head = i % H * cols;
+    const size_t one = b * p + head;
+    const int first = (int)(blockIdx.x % parts) * ROWS, row = place->row - first, held = rows - place->held - first;
     const int from = held > 0 ? held : 0, to = rows - first < ROWS ? rows - first : ROWS, lane = threadIdx.x % WARP;
-    const size_t ring = i / H * rows * p + first * p + i % H * cols;
+    const size_t ring = ((size_t)b * rows + first) * p + head;
 
     if (from >= to)
         return;
+    announce(from, to, cols, p, values + ring);
     for (size_t c = threadIdx.x; c < cols; c += THREADS) {
         shared[c] = sru_load(q + one + c) * factor;
         if (row >= 0 && row < to) {
@@ -129,20 +140,19 @@ template <int n, typename A> __global__ static void recall_rows(size_t H, size_t
         }
     }
     __syncthreads();
-    weigh<n>(from, to, cols, p, scores, values + ring, shared + cols, w.values + blockIdx.x * cols);
+    weigh<n>(from, to, cols, p, scores, values + ring, shared + cols, w.values + (size_t)blockIdx.x * cols);
 }
 
 /* ---- All rows ------------------------------------------------------------------------------------------ */
 
 /* A block for COLS columns of a head, a warp for every eighth part. */
-template <typename A> __global__ static void recall_all(size_t H, size_t p, int rows, int parts, const struct sru_place *place, work w, A *out)
+template <typename A> __global__ static void recall_all(unsigned H, size_t p, int rows, int parts, const struct sru_place *place, work w, A *out)
 {
     __shared__ float room[2][WARPS][COLS];
-    const size_t cols = p / H, pieces = (cols + COLS - 1) / COLS, i = blockIdx.x / pieces;
-    const int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
-    const size_t c = blockIdx.x % pieces * COLS + lane;
-    const float *top = w.top + i * parts, *sum = w.sum + i * parts, *values = w.values + i * parts * cols;
-    const int from = (rows - place->held) / ROWS;
+    const unsigned cols = (unsigned)p / H, pieces = (cols + COLS - 1) / COLS, i = blockIdx.x / pieces;
+    const int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, from = (rows - place->held) / ROWS;
+    const size_t c = blockIdx.x % pieces * COLS + lane, first = (size_t)i * parts;
+    const float *top = w.top + first, *sum = w.sum + first, *values = w.values + first * cols;
     float largest = -INFINITY, all = 0.0f, x = 0.0f;
 
     for (int j = from + lane; j < parts; j += WARP)
@@ -180,9 +190,9 @@ template <typename A> static void recall(struct sru_cuda *cuda, const struct sru
 
     if (shared > 48 * 1024)
         sru_cuda_check(cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared), "recall");
-    kernel<<<(unsigned)blocks, THREADS, shared, cuda->stream>>>(s->H, s->p, (int)s->rows, (int)parts, s->place, factor, (const A *)s->q, (const A *)s->k,
+    kernel<<<(unsigned)blocks, THREADS, shared, cuda->stream>>>((unsigned)s->H, s->p, (int)s->rows, (unsigned)parts, s->place, factor, (const A *)s->q, (const A *)s->k,
                                                                (const A *)s->v, (A *)s->keys, (A *)s->values, w);
-    recall_all<A><<<(unsigned)(heads * ((cols + COLS - 1) / COLS)), THREADS, 0, cuda->stream>>>(s->H, s->p, (int)s->rows, (int)parts, s->place, w,
+    recall_all<A><<<(unsigned)(heads * ((cols + COLS - 1) / COLS)), THREADS, 0, cuda->stream>>>((unsigned)s->H, s->p, (int)s->rows, (int)parts, s->place, w,
                                                                                             (A *)s->out);
     sru_cuda_launched(cuda, "recall");
 }
