@@ -1,7 +1,8 @@
 # The GPU's operators: compiled by nvcc, linked by the C compiler.  libtool does not speak nvcc's language: an object's .lo, which is a
 # text that names the object, is written here.
-gpu_sources = gpu/device.cu gpu/product.cu gpu/algorithm.cu gpu/matvec.cu gpu/queue.cu gpu/linear.cu gpu/columns.cu gpu/embed.cu gpu/pick.cu gpu/attend.cu gpu/softmax.cu gpu/recall.cu gpu/norm.cu \
-  gpu/norm-groups.cu gpu/recur.cu gpu/scan.cu gpu/scan-staged.cu gpu/predict.cu gpu/loss.cu gpu/optimizer.cu gpu/muon.cu
+gpu_sources = gpu/device.cu gpu/product.cu gpu/algorithm.cu gpu/matvec.cu gpu/queue.cu gpu/linear.cu \
+  gpu/columns.cu gpu/embed.cu gpu/pick.cu gpu/attend.cu gpu/softmax.cu gpu/recall.cu gpu/norm.cu gpu/norm-groups.cu \
+  gpu/recur.cu gpu/scan.cu gpu/scan-staged.cu gpu/predict.cu gpu/loss.cu gpu/optimizer.cu gpu/muon.cu
 EXTRA_DIST += gpu/cuda.h gpu/device.cuh gpu/attend.cuh gpu/groups.cuh gpu/norm.cuh gpu/predict.cuh gpu/product.cuh gpu/recur.cuh $(gpu_sources)
 if CUDA
 GPU_OBJECTS = $(gpu_sources:.cu=.lo)

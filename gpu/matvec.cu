@@ -141,7 +141,8 @@ template <int rows, typename C, typename A> static void launch(struct sru_cuda *
     sru_cuda_launched(cuda, "a matrix product");
 }
 
-template <typename C, typename A> static void multiply(struct sru_cuda *cuda, const struct sru_cuda_product *k, const void *a, const void *b, void *c)
+template <typename C, typename A>
+static void multiply(struct sru_cuda *cuda, const struct sru_cuda_product *k, const void *a, const void *b, void *c)
 {
     const args<C, A> s = { k->m, k->n, k->k, k->ldc ? k->ldc : k->n, (const A *)a, (const A *)b, (C *)c };
 

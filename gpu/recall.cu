@@ -49,7 +49,8 @@ template <typename A> __device__ static void announce(int from, int to, size_t c
 }
 
 /* The scores of rows [from, to) of keys that are p apart: a row a warp, and to all its threads. */
-template <int n, typename A> __device__ static void score(int from, int to, size_t cols, size_t p, const float *q, const A *keys, float *scores)
+template <int n, typename A>
+__device__ static void score(int from, int to, size_t cols, size_t p, const float *q, const A *keys, float *scores)
 {
     const int lane = threadIdx.x % WARP;
 
@@ -70,9 +71,12 @@ template <int n, typename A> __device__ static void score(int from, int to, size
     }
 }
 
-/* out [cols] = the sum of weights times rows [from, to) of values; as many threads as there are n columns, and `room` where they are few. */
-template <int n, typename A> __device__ static void weigh(int from, int to, size_t cols, size_t p, const float *weights, const A *values, float *room,
-                                                     float *out)
+/*
+ * out [cols] = the sum of weights times rows [from, to) of values.  A thread has n columns; where that leaves some over, teams of threads
+ * share the rows, and their sums meet in `room`.
+ */
+template <int n, typename A>
+__device__ static void weigh(int from, int to, size_t cols, size_t p, const float *weights, const A *values, float *room, float *out)
 {
     const int team = (int)(cols / n < THREADS ? cols / n : THREADS), teams = THREADS / team, mine = threadIdx.x / team;
 
@@ -99,15 +103,16 @@ template <int n, typename A> __device__ static void weigh(int from, int to, size
 }
 
 /* A block for rows i*ROWS and on, of a stream's head.  Shared memory: the query, and room for sums. */
-template <int n, typename A> __global__ static void recall_rows(unsigned H, size_t p, int rows, unsigned parts, const struct sru_place *place, float factor,
-                                                                const A *q, const A *k, const A *v, A *keys, A *values, work w)
+template <int n, typename A>
+__global__ static void recall_rows(unsigned H, size_t p, int rows, unsigned parts, const struct sru_place *place, float factor,
+                                   const A *q, const A *k, const A *v, A *keys, A *values, work w)
 {
     extern __shared__ float shared[];
     __shared__ float scores[WARP];   /* ROWS of them */
     const unsigned i = blockIdx.x / parts, b = i / H, cols = (unsigned)p / H, head = i % H * cols;
     const size_t one = b * p + head;
-    const int first = (int)(blockIdx.x % parts) * ROWS, row = place->row - first, held = rows - place->held - first;
-    const int from = held > 0 ? held : 0, to = rows - first < ROWS ? rows - first : ROWS, lane = threadIdx.x % WARP;
+    const int first = (int)(blockIdx.x % parts) * ROWS, row = place->row - first, unheld = rows - place->held - first;
+    const int from = unheld > 0 ? unheld : 0, to = rows - first < ROWS ? rows - first : ROWS, lane = threadIdx.x % WARP;
     const size_t ring = ((size_t)b * rows + first) * p + head;
 
     if (from >= to)
@@ -146,7 +151,8 @@ template <int n, typename A> __global__ static void recall_rows(unsigned H, size
 /* ---- All rows ------------------------------------------------------------------------------------------ */
 
 /* A block for COLS columns of a head, a warp for every eighth part. */
-template <typename A> __global__ static void recall_all(unsigned H, size_t p, int rows, int parts, const struct sru_place *place, work w, A *out)
+template <typename A>
+__global__ static void recall_all(unsigned H, size_t p, int rows, int parts, const struct sru_place *place, work w, A *out)
 {
     __shared__ float room[2][WARPS][COLS];
     const unsigned cols = (unsigned)p / H, pieces = (cols + COLS - 1) / COLS, i = blockIdx.x / pieces;
@@ -190,10 +196,11 @@ template <typename A> static void recall(struct sru_cuda *cuda, const struct sru
 
     if (shared > 48 * 1024)
         sru_cuda_check(cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared), "recall");
-    kernel<<<(unsigned)blocks, THREADS, shared, cuda->stream>>>((unsigned)s->H, s->p, (int)s->rows, (unsigned)parts, s->place, factor, (const A *)s->q, (const A *)s->k,
-                                                               (const A *)s->v, (A *)s->keys, (A *)s->values, w);
-    recall_all<A><<<(unsigned)(heads * ((cols + COLS - 1) / COLS)), THREADS, 0, cuda->stream>>>((unsigned)s->H, s->p, (int)s->rows, (int)parts, s->place, w,
-                                                                                            (A *)s->out);
+    kernel<<<(unsigned)blocks, THREADS, shared, cuda->stream>>>((unsigned)s->H, s->p, (int)s->rows, (unsigned)parts, s->place, factor,
+                                                               (const A *)s->q, (const A *)s->k, (const A *)s->v, (A *)s->keys,
+                                                               (A *)s->values, w);
+    recall_all<A><<<(unsigned)(heads * ((cols + COLS - 1) / COLS)), THREADS, 0, cuda->stream>>>((unsigned)s->H, s->p, (int)s->rows,
+                                                                                                (int)parts, s->place, w, (A *)s->out);
     sru_cuda_launched(cuda, "recall");
 }
 
