@@ -146,8 +146,9 @@ static uint64_t cuda_left(struct sru_dev *dev)
 static size_t cuda_work(struct sru_dev *dev, const struct sru_shape *s)
 {
     const struct sru_cuda *cuda = sru_cuda_of(dev);
-    const size_t each[] = { sru_cuda_embed_work(s),       sru_cuda_linear_work(cuda, s), sru_cuda_attend_work(cuda, s), sru_cuda_recall_work(s), sru_cuda_norm_work(cuda, s),
-                            sru_cuda_recur_work(cuda, s), sru_cuda_predict_work(cuda, s), sru_cuda_muon_work(cuda, s) };
+    const size_t each[] = { sru_cuda_embed_work(s),        sru_cuda_linear_work(cuda, s), sru_cuda_attend_work(cuda, s),
+                            sru_cuda_recall_work(s),       sru_cuda_norm_work(cuda, s),   sru_cuda_recur_work(cuda, s),
+                            sru_cuda_predict_work(cuda, s), sru_cuda_muon_work(cuda, s) };
     size_t most = 0;
 
     for (size_t i = 0; i < sizeof each / sizeof *each; i++)

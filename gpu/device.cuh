@@ -45,7 +45,7 @@ void sru_cuda_put(struct sru_dev *, void *dst, const void *host, size_t bytes);
 void sru_cuda_send(struct sru_dev *, int box, const struct sru_gauge *);
 sru_status sru_cuda_receive(struct sru_dev *, int box, struct sru_gauge *host, struct sru_error *);
 void sru_cuda_record(struct sru_dev *);
-void *sru_cuda_recorded(struct sru_dev *);
+void sru_cuda_recorded(struct sru_dev *, void **record);
 bool sru_cuda_replay(struct sru_dev *, void *record);
 void sru_cuda_forget(struct sru_dev *, void *record);
 
@@ -132,19 +132,9 @@ __device__ inline float sru_cuda_factor(const struct sru_cuda_mask &m, size_t ro
 
 /* ---- Reductions ------------------------------------------------------------------------------------ */
 
-/* The sum over a block, in every thread; the same order every time.  blockDim.x is a multiple of 32, at most 1024. */
-template <typename X> __device__ inline X sru_block_sum(X x)   /* float or double */
+/* The sum over a warp, in every thread; the same order every time. */
+template <typename X> __device__ inline X sru_warp_sum(X x)
 {
-    __shared__ X part[32];
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
-
-    for (int i = 16; i > 0; i /= 2)
-        x += __shfl_xor_sync(0xffffffffu, x, i);
-    __syncthreads();   /* part may still be read from the last time */
-    if (lane == 0)
-        part[warp] = x;
-    __syncthreads();
-    x = lane < warps ? part[lane] : X(0);
     for (int i = 16; i > 0; i /= 2)
         x += __shfl_xor_sync(0xffffffffu, x, i);
     return x;
@@ -156,22 +146,40 @@ __device__ inline float sru_larger(float x, float y)
     return y > x || y != y ? y : x;
 }
 
+/* The largest over a warp, in every thread; NaN where any is. */
+__device__ inline float sru_warp_max(float x)
+{
+    for (int i = 16; i > 0; i /= 2)
+        x = sru_larger(x, __shfl_xor_sync(0xffffffffu, x, i));
+    return x;
+}
+
+/* The sum over a block, in every thread; the same order every time.  blockDim.x is a multiple of 32, at most 1024. */
+template <typename X> __device__ inline X sru_block_sum(X x)   /* float or double */
+{
+    __shared__ X part[32];
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
+
+    x = sru_warp_sum(x);
+    __syncthreads();   /* part may still be read from the last time */
+    if (lane == 0)
+        part[warp] = x;
+    __syncthreads();
+    return sru_warp_sum(lane < warps ? part[lane] : X(0));
+}
+
 /* The largest over a block; NaN where any is. */
 __device__ inline float sru_block_max(float x)
 {
     __shared__ float part[32];
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
 
-    for (int i = 16; i > 0; i /= 2)
-        x = sru_larger(x, __shfl_xor_sync(0xffffffffu, x, i));
+    x = sru_warp_max(x);
     __syncthreads();
     if (lane == 0)
         part[warp] = x;
     __syncthreads();
-    x = lane < warps ? part[lane] : part[0];
-    for (int i = 16; i > 0; i /= 2)
-        x = sru_larger(x, __shfl_xor_sync(0xffffffffu, x, i));
-    return x;
+    return sru_warp_max(lane < warps ? part[lane] : part[0]);
 }
 
 /*

@@ -83,8 +83,7 @@ __global__ static void sort_rows(size_t N, const int32_t *__restrict__ tokens, u
         less += tokens[n] < v;
         same += tokens[n] == v;
     }
-    for (int i = 16; i > 0; i /= 2)
-        same += __shfl_xor_sync(0xffffffffu, same, i);
+    same = sru_warp_sum(same);
     if (lane == 0)
         count[warp] = same;
     uint32_t at = sru_block_sum(less);   /* and all see the counts */

@@ -166,8 +166,7 @@ template <int team, int n> __device__ inline void sru_team_sum(float (&x)[n])
 {
 #pragma unroll
     for (int k = 0; k < n; k++)
-        for (int i = SRU_WARP / 2; i > 0; i /= 2)
-            x[k] += __shfl_xor_sync(0xffffffffu, x[k], i);
+        x[k] = sru_warp_sum(x[k]);
     if constexpr (team > SRU_WARP) {
         __shared__ float part[n][team / SRU_WARP];
 

@@ -52,14 +52,12 @@ template <typename A, int each> __global__ static void __launch_bounds__(THREADS
         if (s.keep && lane + 32 * e < s.V)
             logits[lane + 32 * e] = x[e];
     }
-    for (int i = 16; i > 0; i /= 2)
-        top = sru_larger(top, __shfl_xor_sync(0xffffffffu, top, i));
+    top = sru_warp_max(top);
     hit = __shfl_sync(0xffffffffu, hit, (int)(target % 32));
 #pragma unroll
     for (int e = 0; e < each; e++)
         sum += x[e] = expf(x[e] - top);
-    for (int i = 16; i > 0; i /= 2)
-        sum += __shfl_xor_sync(0xffffffffu, sum, i);
+    sum = sru_warp_sum(sum);
     if (lane == 0)
         s.nll[n] = s.targets[n] < 0 ? 0.0f : logf(sum) + (top - hit);
 #pragma unroll

@@ -2,6 +2,7 @@
  * Products of few rows, as generation has: matrix-vector products in all but name.  Their time is that of reading b, which takes many
  * threads with wide loads; cuBLASLt's tiles are made for more rows.
  */
+#include "gpu/groups.cuh"
 #include "gpu/product.cuh"
 
 enum {
@@ -20,25 +21,9 @@ template <typename C, typename A> struct args {
 };
 
 /* Eight elements as they stand in memory. */
-template <typename A> struct eight;
-template <> struct eight<float> { float4 half[2]; };
-template <> struct eight<__nv_bfloat16> { uint4 all; };
-
-__device__ static void widen(const eight<float> &e, float (&x)[EIGHT])
-{
-    for (int i = 0; i < EIGHT; i++) {
-        const float4 half = e.half[i / 4];
-        x[i] = i % 4 == 0 ? half.x : i % 4 == 1 ? half.y : i % 4 == 2 ? half.z : half.w;
-    }
-}
-
-__device__ static void widen(const eight<__nv_bfloat16> &e, float (&x)[EIGHT])
-{
-    const uint32_t pairs[4] = { e.all.x, e.all.y, e.all.z, e.all.w };
-
-    for (int i = 0; i < EIGHT; i++)
-        x[i] = __uint_as_float(i % 2 == 0 ? pairs[i / 2] << 16 : pairs[i / 2] & 0xffff0000u);
-}
+template <typename A> struct alignas(16) eight {
+    sru_four<A> half[2];
+};
 
 /* AHEAD eights from p on, `step` elements apart, as far as there are more than i * step elements. */
 template <typename A> __device__ static void fetch(const A *p, size_t step, size_t elements, eight<A> (&x)[AHEAD])
@@ -65,19 +50,13 @@ template <int rows, typename C, typename A> __global__ static void by_outputs(ar
         for (int r = 0; r < rows; r++) {
             fetch(s.a + (r < s.m ? r : 0) * s.k + i, step, s.k - i, a);
 #pragma unroll
-            for (int e = 0; e < AHEAD; e++) {
-                float w[EIGHT], x[EIGHT];
-
-                widen(b[e], w);
-                widen(a[e], x);
+            for (int e = 0; e < AHEAD; e++)
                 for (int j = 0; j < EIGHT; j++)
-                    sum[r] += w[j] * x[j];
-            }
+                    sum[r] += sru_element(b[e].half, j) * sru_element(a[e].half, j);
         }
     }
     for (int r = 0; r < rows; r++) {
-        for (int d = WARP / 2; d > 0; d /= 2)
-            sum[r] += __shfl_xor_sync(0xffffffffu, sum[r], d);
+        sum[r] = sru_warp_sum(sum[r]);
         if (lane == 0 && r < s.m)
             sru_store(s.c + r * s.ldc + o, sum[r]);
     }
@@ -102,14 +81,10 @@ template <int rows, typename C, typename A> __global__ static void by_columns(ar
             x[r][threadIdx.x] = r < s.m && at < s.k ? sru_load(s.a + r * s.k + at) : 0.0f;
         __syncthreads();
 #pragma unroll
-        for (int e = 0; e < AHEAD; e++) {
-            float w[EIGHT];
-
-            widen(b[e], w);
+        for (int e = 0; e < AHEAD; e++)
             for (int r = 0; r < rows; r++)
                 for (int j = 0; j < EIGHT; j++)
-                    sum[r][j] += x[r][slice + e * SLICES] * w[j];
-        }
+                    sum[r][j] += x[r][slice + e * SLICES] * sru_element(b[e].half, j);
     }
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < EIGHT; j++) {

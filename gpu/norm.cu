@@ -224,9 +224,7 @@ __global__ static void add_up(size_t rows, size_t cols, size_t stride, const flo
     }
     part[threadIdx.x][threadIdx.y] = sum;
     __syncthreads();
-    sum = part[threadIdx.y][threadIdx.x];
-    for (int i = ACROSS / 2; i > 0; i /= 2)
-        sum += __shfl_xor_sync(0xffffffffu, sum, i);
+    sum = sru_warp_sum(part[threadIdx.y][threadIdx.x]);
     if (threadIdx.x > 0 || mine > 2 * cols)
         return;
     if (mine < cols)

@@ -117,9 +117,8 @@ void sru_cuda_record(struct sru_dev *dev)
     sru_cuda_check(cuda, cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal), "recording a step");
 }
 
-void *sru_cuda_recorded(struct sru_dev *dev)
+static struct record *end_record(struct sru_cuda *cuda)
 {
-    struct sru_cuda *cuda = sru_cuda_of(dev);
     struct record *r = (struct record *)calloc(1, sizeof *r);
     cudaGraph_t graph = NULL;
     cudaError_t error = cudaStreamEndCapture(cuda->stream, &graph);
@@ -139,12 +138,21 @@ void *sru_cuda_recorded(struct sru_dev *dev)
     return r;
 }
 
+void sru_cuda_recorded(struct sru_dev *dev, void **record)
+{
+    struct record *r = end_record(sru_cuda_of(dev));
+
+    sru_cuda_forget(dev, *record);
+    *record = r;
+    sru_cuda_replay(dev, r);
+}
+
 bool sru_cuda_replay(struct sru_dev *dev, void *record)
 {
     struct sru_cuda *cuda = sru_cuda_of(dev);
     const struct record *r = (const struct record *)record;
 
-    if (r->work != cuda->work)
+    if (!r || r->work != cuda->work)
         return false;
     sru_cuda_check(cuda, cudaGraphLaunch(r->graph, cuda->stream), "a recorded step");
     return true;

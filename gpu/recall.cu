@@ -64,8 +64,7 @@ __device__ static void score(int from, int to, size_t cols, size_t p, const floa
             for (int i = 0; i < n; i++)
                 sum += q[c + i] * x[i];
         }
-        for (int i = WARP / 2; i > 0; i /= 2)
-            sum += __shfl_xor_sync(0xffffffffu, sum, i);
+        sum = sru_warp_sum(sum);
         if (lane == 0)
             scores[j] = sum;
     }
@@ -130,12 +129,7 @@ __global__ static void recall_rows(unsigned H, size_t p, int rows, unsigned part
     __syncthreads();
 
     const bool mine = lane >= from && lane < to;
-    float top = mine ? scores[lane] : -INFINITY;
-    for (int d = WARP / 2; d > 0; d /= 2)
-        top = sru_larger(top, __shfl_xor_sync(0xffffffffu, top, d));
-    float e = mine ? expf(scores[lane] - top) : 0.0f, sum = e;
-    for (int d = WARP / 2; d > 0; d /= 2)
-        sum += __shfl_xor_sync(0xffffffffu, sum, d);
+    const float top = sru_warp_max(mine ? scores[lane] : -INFINITY), e = mine ? expf(scores[lane] - top) : 0.0f, sum = sru_warp_sum(e);
     __syncthreads();   /* all warps have read the scores */
     if (threadIdx.x < WARP) {
         scores[lane] = e;
@@ -163,8 +157,7 @@ __global__ static void recall_all(unsigned H, size_t p, int rows, int parts, con
 
     for (int j = from + lane; j < parts; j += WARP)
         largest = sru_larger(largest, top[j]);
-    for (int d = WARP / 2; d > 0; d /= 2)
-        largest = sru_larger(largest, __shfl_xor_sync(0xffffffffu, largest, d));
+    largest = sru_warp_max(largest);
 #pragma unroll 4
     for (int j = from + warp; j < parts; j += WARPS) {
         const float share = expf(top[j] - largest);

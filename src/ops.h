@@ -312,12 +312,12 @@ struct sru_ops {
     void (*measure)(struct sru_dev *, const struct sru_measure *);
 
     /*
-     * Devices that queue their work (else NULL, all four).  From `record` to `recorded` operators are not done but noted down, and
-     * `replay` does them again; NULL: it failed, which `sync` reports.  A record holds while the workspace is what it was: else
-     * replay returns false, and nothing was done.
+     * Devices that queue their work (else NULL, all four).  From `record` to `recorded` operators are noted down; recorded does them, and
+     * keeps them in place of an older record, if there is one.  NULL: it failed, which `sync` reports.  `replay` does them again.  A
+     * record holds while the workspace is what it was: else, and without one, replay returns false, and nothing was done.
      */
     void  (*record)(struct sru_dev *);
-    void *(*recorded)(struct sru_dev *);
+    void  (*recorded)(struct sru_dev *, void **record);
     bool  (*replay)(struct sru_dev *, void *record);
     void  (*forget)(struct sru_dev *, void *record);   /* NULL is allowed */
 

@@ -317,17 +317,14 @@ static void queue(struct sru_decoder *d, bool scores)
 static void queue_or_replay(struct sru_decoder *d, bool scores)
 {
     struct sru_dev *dev = d->lm->dev;
-    void **record = &d->records[scores];
 
     if (!dev->ops->record || !d->queued[scores]) {
         queue(d, scores);
         d->queued[scores] = true;
-    } else if (!*record || !dev->ops->replay(dev, *record)) {
-        dev->ops->forget(dev, *record);
+    } else if (!dev->ops->replay(dev, d->records[scores])) {
         dev->ops->record(dev);
         queue(d, scores);
-        if ((*record = dev->ops->recorded(dev)))
-            dev->ops->replay(dev, *record);
+        dev->ops->recorded(dev, &d->records[scores]);
     }
 }
 

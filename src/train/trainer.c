@@ -141,21 +141,17 @@ static void queue(struct sru_trainer *t)
 static void queue_or_replay(struct sru_trainer *t)
 {
     struct sru_dev *dev = t->lm->dev;
-
     void **record = &t->records[t->net.turned];
 
     if (!dev->ops->record || !sru_net_is_steady(&t->net)) {
         queue(t);
-    } else if (*record && dev->ops->replay(dev, *record)) {
+    } else if (dev->ops->replay(dev, *record)) {
         sru_net_replayed(&t->net);
     } else {
-        dev->ops->forget(dev, *record);
         t->lm->prepared = false;   /* to be done in every step, though an evaluation may have done it before this one */
         dev->ops->record(dev);
         queue(t);
-        *record = dev->ops->recorded(dev);
-        if (*record)
-            dev->ops->replay(dev, *record);
+        dev->ops->recorded(dev, record);
     }
     t->lm->prepared = false;
 }
